@@ -1,0 +1,79 @@
+/*
+ * log.h - what shim says, to a person and in the words of the program it stands in for.
+ *
+ * One line is one write of at most PIPE_BUF bytes: never torn, never blocking. When stderr is full, closed or
+ * gone the line is dropped: a message must not stop or kill PID 1. No stdio, no heap; safe after fork and vfork.
+ */
+#ifndef LOG_H
+#define LOG_H
+
+#include "shim.h"
+
+enum level { LEVEL_FATAL, LEVEL_WARN, LEVEL_INFO, LEVEL_DEBUG, LEVEL_TRACE, LEVELS };
+
+/*
+ * Moments that every personality may have its own words for. The comment names the arguments: a and b are
+ * numbers, s is text. A voice without a phrase for a moment says nothing.
+ */
+enum note {
+	NOTE_SPAWNED,          /* a pid, s command */
+	NOTE_SIGNAL,           /* a signal that was received, SIGCHLD included */
+	NOTE_REAPED_EXITED,    /* a pid, b exit code: any child */
+	NOTE_REAPED_KILLED,    /* a pid, b signal: any child */
+	NOTE_ORPHAN_REAPED,    /* a pid: not one of shim's own (-w) */
+	NOTE_NONE_TO_REAP,     /* children are left, none has ended */
+	NOTE_NO_CHILD,         /* no child is left at all */
+	NOTE_APP_EXITED,       /* a exit code */
+	NOTE_APP_KILLED,       /* a signal, b 1 when a core was dumped */
+	NOTE_LEAVING,          /* a the status shim exits with */
+	NOTE_FORWARDING,       /* a signal, before it is sent */
+	NOTE_FORWARDED,        /* a signal, after it was sent, even when that failed */
+	NOTE_FORWARD_GONE,     /* a signal: the app was gone (ESRCH) */
+	NOTE_FORWARD_FAILED,   /* a signal, b errno */
+	NOTE_REWRITTEN,        /* a from, b to */
+	NOTE_DROPPED,          /* a signal that is rewritten to nothing */
+	NOTE_SUBREAPER,        /* registered as one */
+	NOTE_SUBREAPER_FAILED, /* a errno */
+	NOTE_NOT_INIT,         /* neither PID 1 nor a subreaper */
+	NOTE_EXEC_FAILED,      /* a errno, s command; said by whoever the peer says it by (a child's own pid) */
+	NOTE_FORK_FAILED,      /* a errno */
+	NOTE_SETSID,           /* by the child */
+	NOTE_DETACHED_LEADER,  /* gave up the terminal as session leader: HUP and CONT will come of it */
+	NOTE_DETACHED,         /* gave up the terminal, not as leader */
+	NOTE_DETACH_FAILED,    /* a errno */
+	NOTE_ATTACH_FAILED,    /* a errno, by the child */
+	NOTE_FOREGROUND_FAILED,/* a errno: the terminal could not be handed over */
+	NOTE_HANDOFF_SIGNAL,   /* a the HUP or CONT of a detached terminal, not forwarded */
+	NOTE_SUSPENDING,       /* shim stops itself */
+	NOTE_DEBUG_MODE,       /* dumb-init */
+	NOTE_SINGLE_CHILD,     /* dumb-init */
+	NOTES
+};
+
+/* %1 and %2 are a and b, %s is s, %g describes signal a (strsignal), %n names signal a (SIGTERM), %e is the text of errno a,
+ * %f that of errno b, %% a percent sign. */
+struct phrase {
+	enum level level;
+	const char *words; /* NULL: silence; may hold line breaks */
+};
+
+/* How one personality speaks. */
+struct voice {
+	const char *prefix[LEVELS];    /* %p in it is the writer's own pid; NULL: "" */
+	enum level stdout_from;        /* levels from this one on go to stdout; LEVELS: none */
+	struct phrase phrases[NOTES];
+};
+
+/* voice NULL: shim's own. level: the last one that is printed. */
+void log_init(const struct voice *voice, enum level level);
+bool log_prints(enum level level);
+
+void log_note(enum note note, long a, long b, const char *s);
+
+/* Free text, one line, no line break at its end. */
+void log_at(enum level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Raw text to a descriptor (help, version, option errors): every byte or until it fails; may block. */
+void log_write(int fd, const char *text);
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * shim.h - the plain data that modules share: what was asked for, and the words for it.
+ *
+ * No functions, no state. Durations are nanoseconds of CLOCK_MONOTONIC unless a name says otherwise.
+ */
+#ifndef SHIM_H
+#define SHIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define SHIM_VERSION "0.1.0"
+
+enum {
+	SIGNAL_LAST = 64, /* the kernel's _NSIG on every architecture but MIPS */
+	CODE_LAST = 255,
+	EXIT_WAIT_TIMEOUT = 124, /* --wait-for: the targets never came up */
+	EXIT_SHIM = 125,         /* shim's own failure, or bad usage */
+	EXIT_CANNOT_EXEC = 126,
+	EXIT_NOT_FOUND = 127,
+	EXIT_SIGNALLED = 128, /* plus the signal's number */
+};
+
+#define NS_PER_S 1000000000LL
+#define NS_PER_MS 1000000LL
+
+/* A set of signals in the kernel's own layout: bit n-1 stands for signal n. libc's sigset calls are not
+ * used: musl's leave out 32 to 34, and 34 is what glibc programs call SIGRTMIN. */
+#define SIGNAL_BIT(n) (UINT64_C(1) << ((n) - 1))
+
+enum personality { AS_SHIM, AS_TINI, AS_DUMB_INIT, AS_CATATONIT };
+
+enum scope { SCOPE_CHILD, SCOPE_GROUP, SCOPE_SESSION, SCOPE_ALL };
+
+enum format { FORMAT_TEXT, FORMAT_JSON };
+
+/* Where the app is put before it is executed. */
+enum placement {
+	PLACE_SAME,    /* shim's own process group and session (dumb-init -c) */
+	PLACE_GROUP,   /* its own process group, in the foreground if shim was */
+	PLACE_SESSION, /* its own session, with the terminal as its controlling one */
+};
+
+/*
+ * Everything the command line, SHIM_OPTS and the name shim was called by decide. Strings point into argv
+ * or the environment and live as long as the process. options_defaults() fills in what nobody set.
+ */
+struct options {
+	enum personality personality;
+	char **command; /* the app's argv, NULL-terminated; NULL: there is no app (catatonit -P) */
+
+	enum scope scope;
+	enum placement placement;
+	uint8_t rewrite[SIGNAL_LAST + 1]; /* [n]: what is sent when n comes; n itself by default, 0: nothing */
+	uint64_t stop_on;                 /* the signals that begin a stop; 0: all are merely forwarded */
+	int stop_signal;                  /* sent to stop the app; 0: the one that came */
+
+	int64_t grace_ns;   /* the platform's patience after its stop signal; < 0: no limit */
+	int64_t reserve_ns; /* of that, kept for the app after the stop signal; < 0: the default */
+	int64_t linger_ns;  /* how long to wait for what the app left behind */
+	bool until_empty;
+
+	int16_t expect[CODE_LAST + 1]; /* [code]: what is reported for it; < 0: itself */
+	bool clean_stop;
+
+	bool subreaper;
+	int parent_death_signal; /* 0: none */
+	bool warn_reap;
+	int verbosity; /* the last enum level (log.h) that is printed */
+
+	const char *termination_log; /* path; NULL: /dev/termination-log if it is there */
+	bool termination_none;       /* "none": never write */
+	enum format termination_format;
+	bool termination_on_failure; /* only when the app failed */
+
+	const char *install_dir; /* --install */
+
+	/* What only the peers do; compat.c sets these. */
+	bool pause;             /* catatonit -P: no app; TERM or INT ends it with 0 */
+	bool term_at_end;       /* dumb-init: a last TERM for the group when the app has ended */
+	bool stop_with_app;     /* dumb-init: job-control stops stop the app and shim */
+	bool reset_signals;     /* dumb-init: the app starts with an empty mask and no ignored signal */
+	uint64_t swallow;       /* catatonit: signals that are neither forwarded nor acted upon */
+	bool keep_descriptors;  /* tini, dumb-init: shim's own inherited descriptors stay open */
+	bool keep_directory;    /* tini: shim stays in the directory it was started in */
+	bool quiet_when_not_init; /* no warning when neither PID 1 nor a subreaper */
+};
+
+#endif
