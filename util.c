@@ -1,0 +1,541 @@
+/*
+ * util.c - text to numbers, durations, signals and words, and back. Owns nothing, calls nobody;
+ * used by all.
+ *
+ * No stdio and no heap: PID 1 and the child between vfork and exec both come through here. The
+ * tables hold their words in place rather than by pointer: a pointer costs a relocation in a static
+ * PIE.
+ */
+#include "util.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "shim.h"
+
+/* glibc's. musl says 35, since it keeps 34 for itself, which no application outside musl cares
+ * about. */
+enum { RTMIN = 34, RTMAX = SIGNAL_LAST };
+
+static const int64_t longest_duration_ns = 10LL * 365 * 24 * 3600 * NS_PER_S;
+
+/* In glibc's words. */
+static const struct {
+	char name[7];
+	char description[25];
+} signals[] = {
+	[SIGHUP] = {"HUP", "Hangup"},
+	[SIGINT] = {"INT", "Interrupt"},
+	[SIGQUIT] = {"QUIT", "Quit"},
+	[SIGILL] = {"ILL", "Illegal instruction"},
+	[SIGTRAP] = {"TRAP", "Trace/breakpoint trap"},
+	[SIGABRT] = {"ABRT", "Aborted"},
+	[SIGBUS] = {"BUS", "Bus error"},
+	[SIGFPE] = {"FPE", "Floating point exception"},
+	[SIGKILL] = {"KILL", "Killed"},
+	[SIGUSR1] = {"USR1", "User defined signal 1"},
+	[SIGSEGV] = {"SEGV", "Segmentation fault"},
+	[SIGUSR2] = {"USR2", "User defined signal 2"},
+	[SIGPIPE] = {"PIPE", "Broken pipe"},
+	[SIGALRM] = {"ALRM", "Alarm clock"},
+	[SIGTERM] = {"TERM", "Terminated"},
+#ifdef SIGSTKFLT
+	[SIGSTKFLT] = {"STKFLT", "Stack fault"},
+#endif
+	[SIGCHLD] = {"CHLD", "Child exited"},
+	[SIGCONT] = {"CONT", "Continued"},
+	[SIGSTOP] = {"STOP", "Stopped (signal)"},
+	[SIGTSTP] = {"TSTP", "Stopped"},
+	[SIGTTIN] = {"TTIN", "Stopped (tty input)"},
+	[SIGTTOU] = {"TTOU", "Stopped (tty output)"},
+	[SIGURG] = {"URG", "Urgent I/O condition"},
+	[SIGXCPU] = {"XCPU", "CPU time limit exceeded"},
+	[SIGXFSZ] = {"XFSZ", "File size limit exceeded"},
+	[SIGVTALRM] = {"VTALRM", "Virtual timer expired"},
+	[SIGPROF] = {"PROF", "Profiling timer expired"},
+	[SIGWINCH] = {"WINCH", "Window changed"},
+	[SIGPOLL] = {"POLL", "I/O possible"},
+	[SIGPWR] = {"PWR", "Power failure"},
+	[SIGSYS] = {"SYS", "Bad system call"},
+};
+enum { SIGNALS = sizeof signals / sizeof signals[0] };
+
+/* Second names that kill -l or the headers know. */
+static const struct {
+	char name[5];
+	uint8_t signo;
+} aliases[] = {{"IOT", SIGABRT}, {"IO", SIGPOLL}, {"CLD", SIGCHLD}};
+
+/* Where musl's words are not glibc's, for what the calls that shim makes can fail with. */
+static const struct {
+	uint8_t error;
+	char words[45];
+} errors[] = {
+	{0, "Success"},
+	{EIO, "Input/output error"},
+	{ECHILD, "No child processes"},
+	{ENOMEM, "Cannot allocate memory"},
+	{EBUSY, "Device or resource busy"},
+	{EXDEV, "Invalid cross-device link"},
+	{EMFILE, "Too many open files"},
+	{ENOTTY, "Inappropriate ioctl for device"},
+	{ESPIPE, "Illegal seek"},
+	{ERANGE, "Numerical result out of range"},
+	{EDEADLK, "Resource deadlock avoided"},
+	{ENAMETOOLONG, "File name too long"},
+	{ELOOP, "Too many levels of symbolic links"},
+	{EOVERFLOW, "Value too large for defined data type"},
+	{ELIBACC, "Can not access a needed shared library"},
+	{ELIBBAD, "Accessing a corrupted shared library"},
+	{ENOTSOCK, "Socket operation on non-socket"},
+	{EMSGSIZE, "Message too long"},
+	{EOPNOTSUPP, "Operation not supported"},
+	{EADDRINUSE, "Address already in use"},
+	{EADDRNOTAVAIL, "Cannot assign requested address"},
+	{ENETUNREACH, "Network is unreachable"},
+	{ENETRESET, "Network dropped connection on reset"},
+	{ECONNABORTED, "Software caused connection abort"},
+	{EISCONN, "Transport endpoint is already connected"},
+	{ENOTCONN, "Transport endpoint is not connected"},
+	{ESHUTDOWN, "Cannot send after transport endpoint shutdown"},
+	{ETIMEDOUT, "Connection timed out"},
+	{EHOSTUNREACH, "No route to host"},
+	{EINPROGRESS, "Operation now in progress"},
+	{EUCLEAN, "Structure needs cleaning"},
+	{EDQUOT, "Disk quota exceeded"},
+	{EHWPOISON, "Memory page has hardware error"},
+};
+
+/* Digits up to limit; *end is the first byte that is none. -1 without a digit or beyond the limit.
+ */
+static int read_digits(const char *text, uint64_t limit, uint64_t *value, const char **end)
+{
+	uint64_t sum = 0;
+
+	if (*text < '0' || *text > '9')
+		return -1;
+	for (; *text >= '0' && *text <= '9'; text++) {
+		uint64_t digit = (uint64_t)(*text - '0');
+
+		if (digit > limit || sum > (limit - digit) / 10)
+			return -1;
+		sum = sum * 10 + digit;
+	}
+	*value = sum;
+	*end = text;
+	return 0;
+}
+
+int parse_number(const char *text, long min, long max, long *value)
+{
+	bool is_negative = *text == '-';
+	uint64_t magnitude;
+	const char *end;
+	long number;
+
+	if (read_digits(text + is_negative, INT64_MAX, &magnitude, &end) || *end != '\0')
+		return -1;
+	if (magnitude > (uint64_t)INT64_MAX || (int64_t)magnitude > (int64_t)__LONG_MAX__)
+		return -1;
+	number = is_negative ? -(long)magnitude : (long)magnitude;
+	if (number < min || number > max)
+		return -1;
+	*value = number;
+	return 0;
+}
+
+int parse_duration(const char *text, int64_t *ns)
+{
+	static const struct {
+		char suffix[3];
+		int64_t ns;
+	} units[] = {{"", NS_PER_S}, {"ms", NS_PER_MS}, {"s", NS_PER_S}, {"m", 60 * NS_PER_S},
+		{"h", 3600 * NS_PER_S}};
+	uint64_t count;
+	const char *end;
+
+	if (read_digits(text, (uint64_t)INT64_MAX, &count, &end))
+		return -1;
+	for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+		if (strcmp(end, units[i].suffix) != 0)
+			continue;
+		if (count > (uint64_t)(longest_duration_ns / units[i].ns))
+			return -1;
+		*ns = (int64_t)count * units[i].ns;
+		return 0;
+	}
+	return -1;
+}
+
+static char to_upper(char c)
+{
+	return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
+/* Whatever the locale says. Returns what follows the word, or NULL. */
+static const char *skip_word(const char *text, const char *word)
+{
+	for (; *word != '\0'; text++, word++)
+		if (to_upper(*text) != *word)
+			return NULL;
+	return text;
+}
+
+static bool is_word(const char *text, const char *word)
+{
+	const char *rest = skip_word(text, word);
+
+	return rest && *rest == '\0';
+}
+
+/* What follows RTMIN or RTMAX: nothing, or an offset that stays in the range. */
+static int parse_realtime(const char *offset, int base, char sign)
+{
+	long distance;
+
+	if (*offset == '\0')
+		return base;
+	if (*offset != sign || offset[1] == '-' ||
+		parse_number(offset + 1, 0, RTMAX - RTMIN, &distance))
+		return -1;
+	return sign == '+' ? base + (int)distance : base - (int)distance;
+}
+
+int parse_signal(const char *text)
+{
+	const char *name = skip_word(text, "SIG");
+	const char *offset;
+	long number;
+
+	if (!parse_number(text, 1, SIGNAL_LAST, &number))
+		return (int)number;
+	if (!name)
+		name = text;
+	offset = skip_word(name, "RTMIN");
+	if (offset)
+		return parse_realtime(offset, RTMIN, '+');
+	offset = skip_word(name, "RTMAX");
+	if (offset)
+		return parse_realtime(offset, RTMAX, '-');
+	for (int i = 1; i < SIGNALS; i++)
+		if (signals[i].name[0] != '\0' && is_word(name, signals[i].name))
+			return i;
+	for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++)
+		if (is_word(name, aliases[i].name))
+			return aliases[i].signo;
+	return -1;
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n';
+}
+
+/* In double quotes a backslash is an ordinary character before most others, as POSIX has it. */
+static bool is_escape(const char *in, char quote)
+{
+	return *in == '\\' && quote != '\'' &&
+	       (quote == '\0' || (in[1] != '\0' && strchr("\"\\$`\n", in[1])));
+}
+
+/* Reads one word from *in and writes it, ended, to *out, which never overtakes *in. -1: a quote is
+ * open. */
+static int take_word(char **in, char **out)
+{
+	char quote = '\0';
+	char *from = *in;
+	char *to = *out;
+	bool is_last;
+
+	for (; *from != '\0' && (quote != '\0' || !is_blank(*from)); from++) {
+		if (is_escape(from, quote)) {
+			from++;
+			if (*from == '\0')
+				return -1;
+			if (*from != '\n') /* else a line goes on */
+				*to++ = *from;
+		} else if (quote == '\0' ? *from == '\'' || *from == '"' : *from == quote) {
+			quote = quote == '\0' ? *from : '\0';
+		} else {
+			*to++ = *from;
+		}
+	}
+	if (quote != '\0')
+		return -1;
+	is_last = *from == '\0'; /* asked first: the two may be the same byte */
+	*to++ = '\0';
+	*in = is_last ? from : from + 1;
+	*out = to;
+	return 0;
+}
+
+int split_words(char *text, char **words, size_t max)
+{
+	char *in = text;
+	char *out = text;
+	size_t count = 0;
+
+	for (;;) {
+		while (is_blank(*in) || (in[0] == '\\' && in[1] == '\n'))
+			in += *in == '\\' ? 2 : 1;
+		if (*in == '\0')
+			return (int)count;
+		if (count == max)
+			return -1;
+		words[count++] = out;
+		if (take_word(&in, &out))
+			return -1;
+	}
+}
+
+/* The formatter. */
+
+struct output {
+	char *buf;
+	size_t size;
+	size_t length;
+};
+
+/* One conversion: %-08lld. */
+struct spec {
+	bool is_left;
+	char fill;
+	size_t width;
+	int longs;
+};
+
+/* va_list is an array on some machines; inside a struct it can be handed down by pointer on all. */
+struct arguments {
+	va_list list;
+};
+
+static void put(struct output *out, char c)
+{
+	if (out->length + 1 < out->size)
+		out->buf[out->length++] = c;
+}
+
+static void put_field(struct output *out, const struct spec *spec, const char *text, size_t length)
+{
+	size_t padding = spec->width > length ? spec->width - length : 0;
+
+	if (spec->fill == '0' && length > 0 && *text == '-') {
+		put(out, *text++);
+		length--;
+	}
+	for (size_t i = 0; !spec->is_left && i < padding; i++)
+		put(out, spec->fill);
+	for (size_t i = 0; i < length; i++)
+		put(out, text[i]);
+	for (size_t i = 0; spec->is_left && i < padding; i++)
+		put(out, ' ');
+}
+
+static void put_number(struct output *out, const struct spec *spec, unsigned long long value,
+	bool is_negative, unsigned base)
+{
+	char digits[21];
+	size_t first = sizeof digits;
+
+	do {
+		digits[--first] = "0123456789abcdef"[value % base];
+		value /= base;
+	} while (value > 0);
+	if (is_negative)
+		digits[--first] = '-';
+	put_field(out, spec, digits + first, sizeof digits - first);
+}
+
+static void put_signed(struct output *out, const struct spec *spec, struct arguments *args)
+{
+	long long value = spec->longs == 0   ? va_arg(args->list, int)
+			  : spec->longs == 1 ? va_arg(args->list, long)
+					     : va_arg(args->list, long long);
+
+	/* Negated as unsigned: the smallest number has no positive twin. */
+	put_number(out, spec, value < 0 ? 0 - (unsigned long long)value : (unsigned long long)value,
+		value < 0, 10);
+}
+
+static void put_unsigned(
+	struct output *out, const struct spec *spec, struct arguments *args, unsigned base)
+{
+	unsigned long long value = spec->longs == 0   ? va_arg(args->list, unsigned)
+				   : spec->longs == 1 ? va_arg(args->list, unsigned long)
+						      : va_arg(args->list, unsigned long long);
+
+	put_number(out, spec, value, false, base);
+}
+
+static const char *read_spec(const char *fmt, struct spec *spec)
+{
+	*spec = (struct spec){.fill = ' '};
+	for (; *fmt == '-' || *fmt == '0'; fmt++) {
+		spec->is_left |= *fmt == '-';
+		spec->fill = *fmt == '0' ? '0' : spec->fill;
+	}
+	if (spec->is_left)
+		spec->fill = ' ';
+	for (; *fmt >= '0' && *fmt <= '9'; fmt++)
+		if (spec->width < 1000)
+			spec->width = spec->width * 10 + (size_t)(*fmt - '0');
+	for (; *fmt == 'l'; fmt++)
+		spec->longs++;
+	return fmt;
+}
+
+static void put_conversion(
+	struct output *out, char conversion, struct spec *spec, struct arguments *args)
+{
+	const char *text;
+	char c;
+
+	switch (conversion) {
+	case 's':
+		text = va_arg(args->list, const char *);
+		if (!text)
+			text = "(null)";
+		spec->fill = ' ';
+		put_field(out, spec, text, strlen(text));
+		break;
+	case 'c':
+		c = (char)va_arg(args->list, int);
+		put_field(out, spec, &c, 1);
+		break;
+	case 'd':
+		put_signed(out, spec, args);
+		break;
+	case 'u':
+		put_unsigned(out, spec, args, 10);
+		break;
+	case 'x':
+		put_unsigned(out, spec, args, 16);
+		break;
+	default: /* "%%", and what is not known stands for itself */
+		put(out, conversion);
+		break;
+	}
+}
+
+size_t vformat_text(char *buf, size_t size, const char *fmt, va_list args)
+{
+	struct output out = {buf, size, 0};
+	struct arguments rest;
+	struct spec spec;
+
+	va_copy(rest.list, args);
+	for (; *fmt != '\0'; fmt++) {
+		if (*fmt != '%') {
+			put(&out, *fmt);
+			continue;
+		}
+		fmt = read_spec(fmt + 1, &spec);
+		if (*fmt == '\0')
+			break;
+		put_conversion(&out, *fmt, &spec, &rest);
+	}
+	va_end(rest.list);
+	buf[out.length] = '\0';
+	return out.length;
+}
+
+size_t format_text(char *buf, size_t size, const char *fmt, ...)
+{
+	size_t length;
+	va_list args;
+
+	va_start(args, fmt);
+	length = vformat_text(buf, size, fmt, args);
+	va_end(args);
+	return length;
+}
+
+char *signal_name(int signo, char buf[SIGNAL_NAME_SIZE])
+{
+	if (signo > 0 && signo < SIGNALS && signals[signo].name[0] != '\0')
+		format_text(buf, SIGNAL_NAME_SIZE, "SIG%s", signals[signo].name);
+	else if (signo == RTMIN)
+		format_text(buf, SIGNAL_NAME_SIZE, "SIGRTMIN");
+	else if (signo > RTMIN && signo <= RTMAX)
+		format_text(buf, SIGNAL_NAME_SIZE, "SIGRTMIN+%d", signo - RTMIN);
+	else
+		format_text(buf, SIGNAL_NAME_SIZE, "signal %d", signo);
+	return buf;
+}
+
+const char *signal_description(int signo, char buf[32])
+{
+	if (signo > 0 && signo < SIGNALS && signals[signo].description[0] != '\0')
+		return signals[signo].description;
+	if (signo >= RTMIN && signo <= RTMAX)
+		format_text(buf, 32, "Real-time signal %d", signo - RTMIN);
+	else
+		format_text(buf, 32, "Unknown signal %d", signo);
+	return buf;
+}
+
+const char *error_text(int error)
+{
+	for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
+		if (errors[i].error == error)
+			return errors[i].words;
+	return strerror(error);
+}
+
+char *format_duration(int64_t ns, char buf[DURATION_SIZE])
+{
+	long long tenths = (ns < 0 ? 0 : ns / (NS_PER_S / 10)) +
+			   (ns > 0 && ns % (NS_PER_S / 10) >= NS_PER_S / 20);
+	long long seconds = tenths / 10;
+
+	if (seconds < 60)
+		format_text(buf, DURATION_SIZE, "%lld.%llds", seconds, tenths % 10);
+	else if (seconds < 3600)
+		format_text(buf, DURATION_SIZE, "%lldm%02llds", seconds / 60, seconds % 60);
+	else if (seconds < 24 * 3600)
+		format_text(buf, DURATION_SIZE, "%lldh%02lldm", seconds / 3600, seconds / 60 % 60);
+	else
+		format_text(buf, DURATION_SIZE, "%lldd%02lldh", seconds / (24 * 3600),
+			seconds / 3600 % 24);
+	return buf;
+}
+
+static int64_t read_clock(clockid_t id)
+{
+	struct timespec now = {0};
+
+	(void)clock_gettime(id, &now); /* these two clocks cannot fail */
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+int64_t clock_now_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+int64_t clock_wall_ns(void)
+{
+	return read_clock(CLOCK_REALTIME);
+}
+
+const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+size_t utf8_cut(const char *text, size_t length, size_t max)
+{
+	size_t lead = max;
+
+	if (length <= max)
+		return length;
+	/* A sequence is at most 4 bytes; more continuation bytes than that are no UTF-8 and are cut
+	 * anywhere. */
+	while (lead > 0 && max - lead < 3 && ((unsigned char)text[lead] & 0xC0) == 0x80)
+		lead--;
+	return ((unsigned char)text[lead] & 0xC0) == 0xC0 ? lead : max;
+}
