@@ -50,8 +50,9 @@ enum note {
 	NOTES
 };
 
-/* %1 and %2 are a and b, %s is s, %g describes signal a (strsignal), %n names signal a (SIGTERM), %e is the text of errno a,
- * %f that of errno b, %% a percent sign. */
+/* %1 and %2 are a and b, %s is s, %g describes signal a (strsignal), %n names signal a (SIGTERM) and %m signal b, %e is
+ * the text of errno a, %f that of errno b, %c is ", core dumped" when b is not 0, %t how long ago log_init() was, %p the
+ * writer's own pid, %% a percent sign. */
 struct phrase {
 	enum level level;
 	const char *words; /* NULL: silence; may hold line breaks */
@@ -59,7 +60,7 @@ struct phrase {
 
 /* How one personality speaks. */
 struct voice {
-	const char *prefix[LEVELS];    /* %p in it is the writer's own pid; NULL: "" */
+	const char *prefix[LEVELS];    /* NULL: ""; %p and %t may be in it */
 	enum level stdout_from;        /* levels from this one on go to stdout; LEVELS: none */
 	struct phrase phrases[NOTES];
 };

@@ -1,0 +1,319 @@
+/*
+ * log.c - one line, one write, never blocking. Owns the voice and the level; called by every module
+ * that speaks.
+ *
+ * shim's own voice is here; those of the programs it stands in for are in compat.c.
+ */
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "util.h"
+
+#ifndef RWF_NOWAIT
+#define RWF_NOWAIT 0x00000008
+#endif
+
+enum { LINE_MAX_BYTES = 1024, SLACK = 4 };
+
+static const struct voice own_voice = {
+	.prefix =
+		{
+			[LEVEL_FATAL] = "shim: ",
+			[LEVEL_WARN] = "shim: warning: ",
+			[LEVEL_INFO] = "shim: ",
+			[LEVEL_DEBUG] = "shim: ",
+			[LEVEL_TRACE] = "shim: ",
+		},
+	.stdout_from = LEVELS,
+	.phrases =
+		{
+			[NOTE_SPAWNED] = {LEVEL_INFO, "app started: %s, pid %1"},
+			[NOTE_SIGNAL] = {LEVEL_DEBUG, "received %n"},
+			[NOTE_REAPED_EXITED] = {LEVEL_DEBUG, "process %1 exited with %2"},
+			[NOTE_REAPED_KILLED] = {LEVEL_DEBUG, "process %1 was killed by %m"},
+			[NOTE_ORPHAN_REAPED] = {LEVEL_WARN, "reaped orphan process %1"},
+			[NOTE_NONE_TO_REAP] = {LEVEL_TRACE, "nothing more to reap"},
+			[NOTE_NO_CHILD] = {LEVEL_TRACE, "no process is left"},
+			[NOTE_APP_EXITED] = {LEVEL_INFO, "app exited with %1 after %t"},
+			[NOTE_APP_KILLED] = {LEVEL_INFO, "app was killed by %n (%g)%c after %t"},
+			[NOTE_LEAVING] = {LEVEL_INFO, "exiting with %1 after %t"},
+			[NOTE_FORWARDED] = {LEVEL_DEBUG, "passed on %n"},
+			[NOTE_FORWARD_GONE] = {LEVEL_DEBUG,
+				"%n was not passed on: the app has ended"},
+			[NOTE_FORWARD_FAILED] = {LEVEL_WARN, "cannot pass on %n: %f"},
+			[NOTE_REWRITTEN] = {LEVEL_DEBUG, "%n is rewritten to %m"},
+			[NOTE_DROPPED] = {LEVEL_DEBUG, "%n is dropped"},
+			[NOTE_SUBREAPER] = {LEVEL_INFO, "registered as child subreaper"},
+			[NOTE_SUBREAPER_FAILED] = {LEVEL_WARN,
+				"cannot register as child subreaper: %e"},
+			[NOTE_NOT_INIT] = {LEVEL_WARN,
+				"neither PID 1 nor a child subreaper, so orphaned processes "
+				"will not be reaped; run shim as PID 1 or with -s"},
+			[NOTE_FORK_FAILED] = {LEVEL_FATAL, "cannot make a process: %e"},
+			[NOTE_SETSID] = {LEVEL_DEBUG, "app leads its own session"},
+			[NOTE_DETACHED_LEADER] = {LEVEL_DEBUG,
+				"gave up the terminal; the SIGHUP and SIGCONT that "
+				"come of it are not passed on"},
+			[NOTE_DETACHED] = {LEVEL_DEBUG, "gave up the terminal"},
+			[NOTE_DETACH_FAILED] = {LEVEL_DEBUG, "no terminal to give up: %e"},
+			[NOTE_ATTACH_FAILED] = {LEVEL_DEBUG, "no terminal for the app: %e"},
+			[NOTE_FOREGROUND_FAILED] = {LEVEL_WARN,
+				"cannot hand the terminal over to the app: %e"},
+			[NOTE_HANDOFF_SIGNAL] = {LEVEL_DEBUG,
+				"%n comes of giving up the terminal and is not passed on"},
+			[NOTE_SUSPENDING] = {LEVEL_DEBUG, "stopping with the app"},
+		},
+};
+
+static struct {
+	const struct voice *voice;
+	enum level level;
+	int64_t since_ns;
+} state = {&own_voice, LEVEL_WARN, 0};
+
+/* SLACK, so that what is cut off can be seen to begin inside a UTF-8 sequence. */
+struct line {
+	char text[LINE_MAX_BYTES + SLACK];
+	size_t length;
+};
+
+void log_init(const struct voice *voice, enum level level)
+{
+	state.voice = voice ? voice : &own_voice;
+	state.level = level;
+	state.since_ns = clock_now_ns();
+}
+
+bool log_prints(enum level level)
+{
+	return level <= state.level;
+}
+
+/*
+ * The write to a pipe without a reader raised SIGPIPE, which is blocked and would be taken for one
+ * that was sent to be passed on. The kernel queues it for this thread alone, and those are taken
+ * first: one that was really sent is not lost. The raw call, since libc's sigset functions know
+ * fewer signals.
+ */
+static void take_sigpipe(void)
+{
+	const uint64_t set = SIGNAL_BIT(SIGPIPE);
+	const struct timespec at_once = {0, 0};
+
+	(void)syscall(SYS_rt_sigtimedwait, &set, NULL, &at_once, sizeof set); /* none there: fine */
+}
+
+/* A terminal knows no RWF_NOWAIT; another open file of it can be non-blocking without the app
+ * noticing. */
+static int reopen_terminal(int fd)
+{
+	char path[32];
+
+	if (!isatty(fd))
+		return -1;
+	format_text(path, sizeof path, "/proc/self/fd/%d", fd);
+	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+static ssize_t write_plain(int fd, const struct iovec *iov)
+{
+	int terminal = reopen_terminal(fd);
+	ssize_t written;
+
+	if (terminal < 0)
+		return write(fd, iov->iov_base, iov->iov_len);
+	written = write(terminal, iov->iov_base, iov->iov_len);
+	(void)close(terminal); /* nothing is buffered here */
+	return written;
+}
+
+/* EAGAIN of a regular file means that the disk would be waited for, which is no reader's fault and
+ * ends. */
+static bool is_regular_file(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* What fails or would block is dropped: there is nobody to tell. */
+static void write_line(int fd, char *text, size_t length)
+{
+	struct pollfd writable = {.fd = fd, .events = POLLOUT};
+	struct iovec iov = {text, length};
+	long written;
+
+	if (poll(&writable, 1, 0) == 0 || (writable.revents & POLLNVAL))
+		return;
+	/* Ready is not a promise: another process may fill the pipe first. */
+	written = syscall(SYS_pwritev2, fd, &iov, 1UL, -1L, -1L, RWF_NOWAIT);
+	if (written < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EPERM ||
+				   errno == EINVAL || (errno == EAGAIN && is_regular_file(fd))))
+		written = write_plain(fd, &iov);
+	if (written < 0 && errno == EPIPE)
+		take_sigpipe();
+}
+
+static void add_text(struct line *line, const char *text)
+{
+	size_t length = strlen(text);
+	size_t room = sizeof line->text - line->length;
+
+	if (length > room)
+		length = room;
+	memcpy(line->text + line->length, text, length);
+	line->length += length;
+}
+
+static void add_number(struct line *line, long number)
+{
+	char text[24];
+
+	format_text(text, sizeof text, "%ld", number);
+	add_text(line, text);
+}
+
+static void add_elapsed(struct line *line)
+{
+	char text[DURATION_SIZE];
+
+	add_text(line, format_duration(clock_now_ns() - state.since_ns, text));
+}
+
+static void add_char(struct line *line, char c)
+{
+	char text[] = {c, '\0'};
+
+	add_text(line, text);
+}
+
+/* One % sequence of log.h. */
+static void add_item(struct line *line, char item, long a, long b, const char *s)
+{
+	char name[SIGNAL_NAME_SIZE];
+	char description[32];
+
+	switch (item) {
+	case '1':
+	case '2':
+		add_number(line, item == '1' ? a : b);
+		break;
+	case 's':
+		add_text(line, s ? s : "");
+		break;
+	case 'g':
+		add_text(line, signal_description((int)a, description));
+		break;
+	case 'n':
+	case 'm':
+		add_text(line, signal_name((int)(item == 'n' ? a : b), name));
+		break;
+	case 'e':
+	case 'f':
+		add_text(line, error_text((int)(item == 'e' ? a : b)));
+		break;
+	case 'c':
+		add_text(line, b ? ", core dumped" : "");
+		break;
+	case 't':
+		add_elapsed(line);
+		break;
+	case 'p':
+		/* Not libc's, which may remember the parent's in a child made without it. */
+		add_number(line, syscall(SYS_getpid));
+		break;
+	default:
+		add_char(line, item);
+		break;
+	}
+}
+
+static void add_words(struct line *line, const char *words, long a, long b, const char *s)
+{
+	for (; *words != '\0'; words++) {
+		if (words[0] == '%' && words[1] != '\0')
+			add_item(line, *++words, a, b, s);
+		else
+			add_char(line, *words);
+	}
+}
+
+static void begin_line(struct line *line, enum level level)
+{
+	const char *prefix = state.voice->prefix[level];
+
+	line->length = 0;
+	if (prefix)
+		add_words(line, prefix, 0, 0, NULL);
+}
+
+static void end_line(struct line *line, enum level level)
+{
+	int fd = level >= state.voice->stdout_from ? STDOUT_FILENO : STDERR_FILENO;
+
+	line->length = utf8_cut(line->text, line->length, LINE_MAX_BYTES - 1);
+	line->text[line->length++] = '\n';
+	write_line(fd, line->text, line->length);
+}
+
+void log_note(enum note note, long a, long b, const char *s)
+{
+	const struct phrase *phrase = &state.voice->phrases[note];
+	int saved_errno = errno;
+	struct line line;
+
+	if (!phrase->words || !log_prints(phrase->level))
+		return;
+	begin_line(&line, phrase->level);
+	add_words(&line, phrase->words, a, b, s);
+	end_line(&line, phrase->level);
+	errno = saved_errno;
+}
+
+void log_at(enum level level, const char *fmt, ...)
+{
+	int saved_errno = errno;
+	struct line line;
+	va_list args;
+
+	if (!log_prints(level))
+		return;
+	begin_line(&line, level);
+	va_start(args, fmt);
+	line.length +=
+		vformat_text(line.text + line.length, sizeof line.text - line.length, fmt, args);
+	va_end(args);
+	end_line(&line, level);
+	errno = saved_errno;
+}
+
+void log_write(int fd, const char *text)
+{
+	size_t left = strlen(text);
+
+	while (left > 0) {
+		struct pollfd writable = {.fd = fd, .events = POLLOUT};
+		ssize_t written = write(fd, text, left);
+
+		if (written >= 0) {
+			text += written;
+			left -= (size_t)written;
+		} else if (errno == EAGAIN) {
+			(void)poll(&writable, 1, -1); /* somebody made it non-blocking */
+		} else if (errno != EINTR) {
+			if (errno == EPIPE)
+				take_sigpipe();
+			return;
+		}
+	}
+}
