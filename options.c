@@ -206,7 +206,7 @@ static bool read_termination_on(struct options *o, const struct row *row, const 
 /* clang-format off */
 static const struct row rows[] = {
 	{"", "scope", "SCOPE", read_scope, .expected = "a scope: child, group, session or all",
-		.help = "who gets the signals: child, group, session or all (group)"},
+		.help = "signals go to child, group, session, all (group)"},
 	{"c", "single-child", NULL, read_scope, .value = "child", .help = "same as --scope child"},
 	{"g", "group", NULL, read_scope, .value = "group", .help = "same as --scope group"},
 	{"r", "rewrite", "FROM:TO", read_rewrite,
@@ -219,7 +219,7 @@ static const struct row rows[] = {
 		.expected = "a signal that can end the app (such as QUIT, INT, RTMIN+3)",
 		.help = "what the app is sent to stop (the one that came)"},
 	{"", "grace", "D", A_DURATION, AT(grace_ns),
-		.help = "how long the platform waits before it kills (no limit)"},
+		.help = "how long the platform waits to kill (no limit)"},
 	{"", "reserve", "D", A_DURATION, AT(reserve_ns),
 		.help = "part of it kept for the app (half, at most 5s)"},
 	{"", "linger", "D", A_DURATION, AT(linger_ns),
@@ -239,8 +239,8 @@ static const struct row rows[] = {
 	{"w", "warn-reap", NULL, A_FLAG, AT(warn_reap), .help = "warn of each orphan that is reaped"},
 	{"v", "verbose", NULL, read_verbose, .help = "tell the lifecycle; -vv: every signal, too"},
 	{"", "termination-log", "PATH", read_termination_log, .expected = "a path, or none",
-		.help = "where the reason goes, or none\n(/dev/termination-log if it is there)"},
-	{"", "termination-format", "FORMAT", read_termination_format, .expected = "text or json",
+		.help = "reason's file or none (/dev/termination-log)"},
+	{"", "termination-format", "FMT", read_termination_format, .expected = "text or json",
 		.help = "text or json (text)"},
 	{"", "termination-on", "WHEN", read_termination_on, .expected = "always or failure",
 		.help = "always or failure (always)"},
@@ -507,20 +507,16 @@ int64_t options_reserve_ns(const struct options *o)
 	return o->grace_ns >= 0 && o->grace_ns / 2 < 5 * NS_PER_S ? o->grace_ns / 2 : 5 * NS_PER_S;
 }
 
-/* "  -r, --rewrite FROM:TO       send TO …", the help's second line below its first. */
 static const char *help_line(const struct row *row)
 {
 	static char line[HELP_LINE_SIZE];
 	char option[NAME_SIZE];
-	char first[HELP_LINE_SIZE / 2];
 	char dash[] = {'-', row->shorts[0], ',', '\0'};
-	const char *second = split_at(row->help, '\n', first, sizeof first);
 
 	format_text(
 		option, sizeof option, "--%s %s", row->name, row->argument ? row->argument : "");
-	format_text(line, sizeof line, "  %-3s %-28s%s%s%-32s%s\n",
-		*row->shorts != '\0' ? dash : "", option, first, second ? "\n" : "", "",
-		second ? second : "");
+	format_text(line, sizeof line, "  %-3s %-25s%s\n", *row->shorts != '\0' ? dash : "", option,
+		row->help);
 	return line;
 }
 
@@ -529,19 +525,21 @@ const char *options_help(size_t piece)
 	if (piece == 0)
 		return "Usage: shim [OPTION...] [--] COMMAND [ARG...]\n"
 		       "Runs COMMAND as the application of a container: passes signals on to it, "
-		       "stops it in\n"
-		       "time, reaps orphans, and says why the container ended.\n\nOptions "
-		       "(defaults in brackets):\n";
+		       "stops\n"
+		       "it in time, reaps orphans, and says why the container ended.\n\n"
+		       "Options (defaults in brackets):\n";
 	if (piece <= ROWS)
 		return help_line(&rows[piece - 1]);
 	if (piece == ROWS + 1)
 		return "\nD is 250ms, 5s, 2m or 1h; a plain number is seconds. SIG is TERM, "
-		       "SIGTERM, 15 or RTMIN+3.\n"
-		       "SHIM_OPTS in the environment holds more options, which are read first.\n\n"
+		       "SIGTERM, 15\n"
+		       "or RTMIN+3. SHIM_OPTS in the environment holds more options, read "
+		       "first.\n\n"
 		       "Exit status: the app's; 128+N when signal N killed it; 137 when its time "
-		       "was up; 127 when\n"
-		       "COMMAND is not found, 126 when it cannot be executed; 125 when shim itself "
-		       "failed.\n";
+		       "was up;\n"
+		       "127 when COMMAND is not found, 126 when it cannot be executed; 125 when "
+		       "shim\n"
+		       "itself failed or was called wrongly.\n";
 	return NULL;
 }
 
