@@ -47,6 +47,12 @@ enum note {
 	NOTE_SUSPENDING,       /* shim stops itself */
 	NOTE_DEBUG_MODE,       /* dumb-init */
 	NOTE_SINGLE_CHILD,     /* dumb-init */
+	NOTE_LIFECYCLE,        /* s "running + stop signal -> draining" */
+	NOTE_LEFT_BEHIND,      /* s the names of those that are killed with the container */
+	NOTE_OUT_OF_TIME,      /* s the names of those that are killed, the grace period being over */
+	NOTE_CHILD_SIGNAL,     /* SIGCHLD was received; said right after NOTE_SIGNAL */
+	NOTE_ORPHAN_EXITED,    /* a pid, b exit code: not one of shim's own; as NOTE_REAPED_EXITED, which comes first */
+	NOTE_ORPHAN_KILLED,    /* a pid, b signal: the same */
 	NOTES
 };
 
