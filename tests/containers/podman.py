@@ -1,0 +1,102 @@
+"""`podman run --init --init-path=shim` (as /run/podman-init), and shim as the entrypoint."""
+
+import os
+import re
+
+from docker_entrypoint import SHIM, message_file, mounted, read
+from docker_limits import EAT, MEMORY
+from engines import BASE
+from terminal import Terminal
+
+NEEDS = ["podman"]
+
+
+def init(env):
+    return ["--init", "--init-path", env.podman.shim]
+
+
+def test_is_pid_1(env):
+    """PID 1 is podman's init, the app its child."""
+    done = env.podman.run("--rm", *init(env), BASE, "ps", "-o", "pid,args").must()
+    assert re.search(r"^ +1 /(run/podman-|dev/)init -- ps", done.out, re.M), done
+    assert done.err == "", done
+
+
+def test_exit_codes(env):
+    """The app's code is the container's, a signal's too."""
+    for script, code in (("exit 0", 0), ("exit 1", 1), ("exit 255", 255), ("kill -9 $$", 137)):
+        done = env.podman.run("--rm", *init(env), BASE, "sh", "-c", script)
+        assert done.code == code, (script, done)
+
+
+def test_stop(env):
+    """podman stop: the handler runs, the container ends at once."""
+    container = env.podman.start(*init(env), BASE, "/app").wait_for("app: ready")
+    took = container.stop("-t", "20").took
+    assert took < 10 and container.ended() == 7, took
+    assert "handler done" in container.logs(), container.logs()
+
+
+def test_stop_at_the_end_of_the_timeout(env):
+    """An app that ignores TERM is killed after podman's timeout."""
+    container = env.podman.start(*init(env), BASE, "/app", "stubborn").wait_for("app: ready")
+    took = container.stop("-t", "2").took
+    assert 1.9 < took < 15 and container.ended() == 137, took
+
+
+def test_shell_wrapper_stop(env):
+    """ENTRYPOINT shim, hardened, `sh -c` around the app: the handler runs to its end."""
+    path = message_file(env)
+    container = env.podman.start("--read-only", "--user", "12345:0", "--cap-drop", "ALL", "--security-opt",
+                                 "no-new-privileges", *mounted(path), *SHIM, "--", "sh", "-c", "/app; true")
+    container.wait_for("app: ready as 12345:0")
+    took = container.stop("-t", "25").took
+    assert took < 10, took
+    assert "handler done" in container.logs(), container.logs()
+    assert "SIGTERM" in read(path), read(path)
+
+
+def test_out_of_memory(env):
+    """A real OOM kill under podman, named in the message."""
+    path = message_file(env)
+    done = env.podman.run(*MEMORY, *mounted(path), *SHIM, "--", *EAT.split())
+    assert done.code == 137, done
+    assert "out of memory" in read(path) and "64 MiB" in read(path), read(path)
+
+
+def test_terminal(env):
+    """podman run -it: Ctrl-Z and Ctrl-C reach the app."""
+    for way in ([*init(env), BASE], [*SHIM, "--"]):
+        terminal = Terminal(env.podman.argv + ["run", "-it", "--rm", *env.podman.run_flags, *way, "/app"])
+        terminal.expect("app: ready")
+        terminal.type("\x1a")
+        terminal.expect("got TSTP")
+        terminal.type("\x03")
+        terminal.expect("handler done")
+        assert terminal.wait() == 8, (way, terminal.seen)
+
+
+def test_pause_container_of_a_pod(env):
+    """A pod whose infra container is `catatonit -P`: it holds the namespaces, and TERM ends it at once with 0."""
+    container = env.podman.start("--entrypoint", "/catatonit", BASE, "-P")
+    assert container.is_running()
+    took = container.stop("-t", "20").took
+    assert took < 10 and container.ended() == 0, (took, container.logs())
+
+
+def test_not_pid_1(env):
+    """A pod's shared PID namespace: no PID 1 of its own, signals and codes all the same."""
+    first = env.podman.start("--entrypoint", "/catatonit", BASE, "-P")
+    second = env.podman.start("--pid", f"container:{first.name}", *SHIM, "--", "/app").wait_for("app: ready")
+    second.stop("-t", "25")
+    assert second.ended() == 7, second.logs()
+    first.stop("-t", "25")
+
+
+def test_install(env):
+    """--install into a volume."""
+    volume = f"{env.folder}/volume"
+    os.mkdir(volume)
+    env.podman.run("--rm", "-v", f"{volume}:/out", *SHIM, "--install", "/out").must()
+    done = env.podman.run("--rm", "-v", f"{volume}:/in:ro", "--entrypoint", "/in/shim", BASE, "--", "sh", "-c", "exit 6")
+    assert done.code == 6, done
