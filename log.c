@@ -72,6 +72,9 @@ static const struct voice own_voice = {
 			[NOTE_HANDOFF_SIGNAL] = {LEVEL_DEBUG,
 				"%n comes of giving up the terminal and is not passed on"},
 			[NOTE_SUSPENDING] = {LEVEL_DEBUG, "stopping with the app"},
+			[NOTE_LIFECYCLE] = {LEVEL_INFO, "after %t: %s"},
+			[NOTE_LEFT_BEHIND] = {LEVEL_WARN, "killed as the container ends: %s"},
+			[NOTE_OUT_OF_TIME] = {LEVEL_WARN, "the grace period is over, killing %s"},
 		},
 };
 
