@@ -1,7 +1,9 @@
 # shim: `make` builds ./shim, `make help` lists the rest. Nothing here installs a package but `demo`,
 # `check` and the other targets that say so.
 
-OBJECTS = shim.o signals.o spawn.o procs.o options.o compat.o termlog.o install.o log.o util.o
+OBJECTS = shim.o signals.o spawn.o explain.o terminal.o forward.o procs.o descriptors.o outcome.o \
+	options.o compat.o voices.o scan.o termlog.o termtext.o termjson.o oom.o out.o install.o \
+	log.o util.o
 
 LIBC     = musl
 CC       = gcc

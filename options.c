@@ -265,6 +265,7 @@ void options_defaults(struct options *o)
 		.reserve_ns = -1,
 		.linger_ns = 2 * NS_PER_S,
 		.verbosity = LEVEL_WARN,
+		.failure_status = EXIT_SHIM,
 	};
 	for (int i = 1; i <= SIGNAL_LAST; i++)
 		o->rewrite[i] = (uint8_t)i;

@@ -1,5 +1,8 @@
 /*
- * procs.h - the other processes: who is left, who is stopped, who hears a signal. Reads /proc; without /proc says so.
+ * procs.h - the other processes: who is left, who is stopped, who hears a signal. Reads /proc.
+ *
+ * As PID 1 the others are all in the namespace, else those below shim. Zombies do not count. No state
+ * but the list of those that are shim's own. Called by forward.c and shim.c.
  */
 #ifndef PROCS_H
 #define PROCS_H
@@ -8,20 +11,31 @@
 
 #include "shim.h"
 
+enum { PROC_NAME_SIZE = 16 };
+
 struct proc {
 	pid_t pid, parent, group, session;
-	char state; /* as in /proc/PID/stat */
-	char name[16];
+	char state; /* as in proc(5) */
+	char name[PROC_NAME_SIZE];
 };
 
-/* Calls visit for each process that is neither shim nor one it has to leave alone: as PID 1 all in the namespace, else those below
- * shim. Kernel threads do not count, zombies do not. Stops early when visit returns false. -1: there is no /proc to read. */
+/* Calls visit for each until it returns false. 0, or -1 when /proc cannot be read. */
 int procs_each(bool (*visit)(const struct proc *p, void *context), void *context);
 
-/* Sends signo to each of them but those in process group except (0: to all). How many it reached, or -1 without /proc. */
+/* Sends signo to all of them but the members of process group except (0: to all). Returns how many it
+ * reached, or -1 when /proc cannot be read. */
 int procs_signal(int signo, pid_t except);
 
-/* "worker (23), python3 (31) and 4 more": up to size bytes. Returns how many there are, -1 without /proc. */
+/* Sends signo to the members of one process group only, or, stopped_only, to those of it that are
+ * stopped. Group 0 is every group. As above. */
+int procs_signal_group(int signo, pid_t group, bool stopped_only);
+
+/* "worker (23), python3 (31) and 4 more". Returns how many there are, or -1 when /proc cannot be read. */
 int procs_names(char *buf, size_t size);
+
+/* A helper of shim's own: never visited from now on (on: true) or no longer spared. */
+enum { PROCS_HELPERS = 64 };
+void procs_spare(pid_t pid, bool on);
+bool procs_spares_any(void);
 
 #endif

@@ -84,6 +84,7 @@ struct options {
 	uint64_t swallow;       /* catatonit: signals that are neither forwarded nor acted upon */
 	bool keep_descriptors;  /* tini, dumb-init: shim's own inherited descriptors stay open */
 	bool keep_directory;    /* tini: shim stays in the directory it was started in */
+	int failure_status;     /* for what fails before the app runs: EXIT_SHIM, or the peer's 1 */
 	bool quiet_when_not_init; /* no warning when neither PID 1 nor a subreaper */
 };
 

@@ -1,8 +1,8 @@
 /*
  * spawn.h - starts a program as a child, and explains why it could not.
  *
- * The child shares shim's memory until it has executed (CLONE_VFORK | CLONE_VM), so the parent knows at once, without a
- * pipe, how far it came. Called by shim.c and hooks.c.
+ * The child shares shim's memory until it has executed the program (CLONE_VM | CLONE_VFORK), so how far
+ * it came is known at once and without a pipe. Called by shim.c and hooks.c.
  */
 #ifndef SPAWN_H
 #define SPAWN_H
@@ -15,31 +15,45 @@ enum spawn_stage {
 	SPAWN_DONE, /* the program runs */
 	SPAWN_FORK,
 	SPAWN_SESSION,
-	SPAWN_GROUP,
-	SPAWN_TERMINAL,
 	SPAWN_EXEC,
 	SPAWN_STAGES
 };
 
 struct spawn {
-	/* in */
-	char **argv;
-	enum placement placement;
-	int terminal; /* descriptor of the terminal to hand over, or -1 */
-	bool clean_signals; /* empty mask, default dispositions; else what shim inherited */
+	/* In. */
+	char **argv;               /* argv[-1] is there to be overwritten; argv is intact afterwards */
+	enum placement placement;  /* out, too: PLACE_SAME when no group could be made */
+	int terminal;              /* the terminal to hand to the new group, or -1 */
+	bool attach_terminal;      /* PLACE_SESSION: take the terminal on descriptor 0 */
+	bool clean_signals;        /* an empty mask and default dispositions, not what shim inherited */
+	bool hand_on_sockets;      /* LISTEN_PID that names shim is made to name the child */
 
-	/* out */
+	/* Out. */
 	pid_t pid;
-	int pidfd; /* -1 where the kernel has none; the caller's */
-	enum spawn_stage stage;
-	int error; /* errno of that stage */
+	int pidfd;              /* -1 where the kernel has none; the caller's to close */
+	enum spawn_stage stage; /* that failed */
+	int error;              /* errno of that stage */
+	int group_error;        /* errno of setpgid(2), which is not fatal */
+	int terminal_error;     /* errno of handing over the terminal, which is not fatal */
 };
 
-/* 0 when the program was executed; -1 with stage and error set, nothing left running (the child has been reaped). */
+/* 0 when the program was executed; -1 with stage and error set, and then no child is left. */
 int spawn_run(struct spawn *s);
 
-/* One line on why argv[0] could not be executed: missing interpreter, CR in the #! line, wrong architecture, size of the
- * arguments, pids limit. Reads the file, so it is for the way out only. Returns the length written to buf. */
+/* What the stage was about, for a message: "fork", "setsid", "execute". */
+const char *spawn_stage_name(enum spawn_stage stage);
+
+/*
+ * One line on why: "cannot execute ./app: its interpreter /bin/bsh does not exist". Reads the file and
+ * the limits, so it is for the way out only (explain.c). Returns the length written to buf.
+ */
 size_t spawn_explain(const struct spawn *s, char *buf, size_t size);
+
+/* The next directory of a search path: copies it to dir ("." for an empty one) and returns where the
+ * one after it starts, or NULL after the last. One that does not fit is returned as "". */
+const char *spawn_next_directory(const char *path, char *dir, size_t size);
+
+/* $PATH, or where glibc looks without one. */
+const char *spawn_search_path(void);
 
 #endif

@@ -1,0 +1,179 @@
+/*
+ * forward.c - who gets a signal, and as which.
+ *
+ * A process group is never signalled by its number once its leader has been reaped, and pid -1 is used
+ * by PID 1 only, where it means the container.
+ */
+#include "forward.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "procs.h"
+#include "signals.h"
+#include "util.h"
+
+static pid_t app;          /* 0: there is none */
+static bool app_has_ended;
+static bool leads_group;   /* the app leads a process group of its own */
+static bool group_was_told; /* a stop signal reached the whole group */
+static bool all_were_told;
+static uint64_t complained; /* signals whose failure has been said */
+
+static bool is_init(void)
+{
+	return getpid() == 1;
+}
+
+void forward_start(pid_t pid, enum placement placed)
+{
+	app = pid;
+	leads_group = placed != PLACE_SAME;
+}
+
+void forward_app_ended(void)
+{
+	app_has_ended = true;
+}
+
+int forward_rewrite(const struct options *o, int signo)
+{
+	int to = o->rewrite[signo];
+
+	if (to == signo)
+		return signo;
+	log_note(NOTE_REWRITTEN, signo, to, NULL);
+	if (!to)
+		log_note(NOTE_DROPPED, signo, 0, NULL);
+	return to;
+}
+
+/* The app's process group, whether or not its leader lives. */
+static int send_group(int signo)
+{
+	if (!leads_group) {
+		if (!app_has_ended)
+			return kill(app, signo);
+		errno = ESRCH;
+		return -1;
+	}
+	if (signals_send_group(app, signo) == 0)
+		return 0;
+	if (errno != ENOSYS)
+		return -1;
+	/* The leader is gone and the kernel has no safe way to reach its group: one by one. */
+	int reached = procs_signal_group(signo, app, false);
+	errno = ESRCH;
+	return reached > 0 ? 0 : -1;
+}
+
+/* Everything but shim and its helpers. kill(2) reaches all at one instant, so that nobody forks out of
+ * it; the walk is for when somebody is to be left out. Without /proc better too many than none. */
+static int send_all(int signo, pid_t except)
+{
+	if (is_init() && !except && !procs_spares_any())
+		return kill(-1, signo);
+	int reached = procs_signal(signo, except);
+	if (reached < 0 && is_init())
+		return kill(-1, signo);
+	if (reached < 0)
+		return send_group(signo);
+	errno = ESRCH;
+	return reached ? 0 : -1;
+}
+
+static int send_scope(const struct options *o, int signo)
+{
+	if (!app && !app_has_ended) {
+		errno = ESRCH;
+		return -1;
+	}
+	if (app_has_ended && is_init())
+		return send_all(signo, 0);
+	if (app_has_ended)
+		return send_group(signo);
+	switch (o->scope) {
+	case SCOPE_CHILD:
+		return kill(app, signo);
+	case SCOPE_GROUP:
+	case SCOPE_SESSION:
+		return send_group(signo);
+	case SCOPE_ALL:
+		return send_all(signo, 0);
+	}
+	return 0;
+}
+
+/* EPERM is the usual one: an app of another uid, and CAP_KILL dropped. */
+static void complain(int signo, int error)
+{
+	if (error == ESRCH) {
+		log_note(NOTE_FORWARD_GONE, signo, 0, NULL);
+		return;
+	}
+	if (complained & SIGNAL_BIT(signo))
+		return;
+	complained |= SIGNAL_BIT(signo);
+	log_note(NOTE_FORWARD_FAILED, signo, error, NULL);
+}
+
+int forward_send(const struct options *o, int signo)
+{
+	log_note(NOTE_FORWARDING, signo, 0, NULL);
+	int result = send_scope(o, signo);
+	int error = errno;
+	if (result < 0)
+		complain(signo, error);
+	log_note(NOTE_FORWARDED, signo, 0, NULL);
+	errno = error;
+	return result;
+}
+
+void forward_stop(const struct options *o, int signo)
+{
+	if (forward_send(o, signo) == 0) {
+		all_were_told = all_were_told || o->scope == SCOPE_ALL;
+		group_was_told = group_was_told || o->scope != SCOPE_CHILD;
+	}
+	if (signo == SIGCONT || app_has_ended || !app)
+		return;
+	if (signals_is_stopped(app))
+		(void)send_scope(o, SIGCONT);
+	else if (o->scope == SCOPE_ALL)
+		(void)procs_signal_group(SIGCONT, 0, true);
+	else if (o->scope != SCOPE_CHILD && leads_group)
+		(void)procs_signal_group(SIGCONT, app, true);
+}
+
+void forward_rest(int signo)
+{
+	if (all_were_told)
+		return;
+	if (!is_init()) {
+		if (!group_was_told)
+			(void)send_group(signo);
+		(void)procs_signal(signo, leads_group ? app : 0);
+		return;
+	}
+	(void)send_all(signo, group_was_told && leads_group ? app : 0);
+}
+
+void forward_last(int signo)
+{
+	if (leads_group)
+		(void)send_group(signo);
+	log_note(NOTE_FORWARDED, signo, 0, NULL);
+}
+
+void forward_kill(void)
+{
+	if (is_init()) {
+		(void)send_all(SIGKILL, 0);
+		return;
+	}
+	if (app)
+		(void)send_group(SIGKILL);
+	(void)procs_signal(SIGKILL, 0);
+}

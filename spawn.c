@@ -1,0 +1,229 @@
+/*
+ * spawn.c - starts a program as a child.
+ *
+ * Between clone and exec the child runs on a stack of its own in shim's memory while shim waits in the
+ * kernel (vfork(2)): only async-signal-safe calls, and no write but to struct spawn and the environment.
+ */
+#include "spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "signals.h"
+#include "terminal.h"
+#include "util.h"
+
+#ifndef CLONE_PIDFD
+#define CLONE_PIDFD 0x00001000 /* Linux 5.2; ignored before */
+#endif
+
+enum {
+	CHILD_STACK = 16 * 1024, /* a path buffer, a log line, and room */
+	CANDIDATE_MAX = 4096,    /* PATH_MAX */
+};
+
+const char *spawn_stage_name(enum spawn_stage stage)
+{
+	static const char *const names[] = {
+		[SPAWN_DONE] = "done",
+		[SPAWN_FORK] = "fork",
+		[SPAWN_SESSION] = "setsid",
+		[SPAWN_EXEC] = "execute",
+	};
+
+	_Static_assert(sizeof names / sizeof *names == SPAWN_STAGES, "every stage has words");
+	return names[stage];
+}
+
+const char *spawn_search_path(void)
+{
+	const char *path = getenv("PATH");
+
+	return path ? path : "/bin:/usr/bin";
+}
+
+const char *spawn_next_directory(const char *path, char *dir, size_t size)
+{
+	const char *end = path;
+
+	while (*end && *end != ':')
+		end++;
+	size_t length = (size_t)(end - path);
+	if (length == 0)
+		(void)format_text(dir, size, ".");
+	else if (length < size) {
+		memcpy(dir, path, length);
+		dir[length] = '\0';
+	} else
+		dir[0] = '\0';
+	return *end ? end + 1 : NULL;
+}
+
+/*
+ * execvp(3)'s rule for a script without a #! line: /bin/sh runs it. Not for a program of another
+ * architecture, which a shell would only read as garbage. "sh" takes the slot before argv[0], so that
+ * there is no limit to the arguments.
+ */
+static void run_by_shell(char *path, char **argv)
+{
+	static char shell[] = "sh";
+	char head[4] = "";
+	char *name = argv[0];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		ssize_t length = read(fd, head, sizeof head);
+		(void)close(fd);
+		if (length <= 0 || memchr(head, '\0', (size_t)length) ||
+			memcmp(head, "\177ELF", sizeof head) == 0) {
+			errno = ENOEXEC;
+			return;
+		}
+	}
+	argv[-1] = shell;
+	argv[0] = path;
+	(void)execve("/bin/sh", argv - 1, environ);
+	argv[0] = name;
+	errno = ENOEXEC; /* no shell: then the file itself is what could not be run */
+}
+
+static void execute_path(char *path, char **argv)
+{
+	(void)execve(path, argv, environ);
+	if (errno == ENOEXEC)
+		run_by_shell(path, argv);
+}
+
+/* execvp(3) with glibc's rules, which musl's differ from: no search for a name with a slash, EACCES is
+ * told only when nothing better was found, and scripts without #! go to the shell. */
+static int execute(char **argv)
+{
+	char candidate[CANDIDATE_MAX];
+	char *name = argv[0];
+	bool denied = false;
+
+	if (!*name)
+		return ENOENT;
+	if (strchr(name, '/')) {
+		execute_path(name, argv);
+		return errno;
+	}
+	if (strlen(name) > 255)
+		return ENAMETOOLONG;
+	for (const char *path = spawn_search_path(); path;) {
+		path = spawn_next_directory(path, candidate, sizeof candidate - 257);
+		if (!*candidate)
+			continue;
+		size_t length = strlen(candidate);
+		candidate[length] = '/';
+		strcpy(candidate + length + 1, name);
+		execute_path(candidate, argv);
+		if (errno == EACCES)
+			denied = true;
+		else if (errno != ENOENT && errno != ENOTDIR && errno != ESTALE && errno != ENODEV &&
+			errno != ETIMEDOUT)
+			return errno;
+	}
+	return denied ? EACCES : ENOENT;
+}
+
+/* sd_listen_fds(3): passed sockets are for the process that LISTEN_PID names. When that was shim, they
+ * are the child's now. */
+static void rename_listen_pid(void)
+{
+	static char variable[32];
+	static const char name[] = "LISTEN_PID=";
+	long pid;
+
+	for (char **p = environ; *p; p++) {
+		if (strncmp(*p, name, sizeof name - 1) != 0)
+			continue;
+		if (parse_number(*p + sizeof name - 1, 1, INT32_MAX, &pid) == 0 && pid == getppid()) {
+			(void)format_text(variable, sizeof variable, "%s%d", name, (int)getpid());
+			*p = variable;
+		}
+		return;
+	}
+}
+
+/* The new process group or session, and the terminal. Only a session that cannot be made is fatal. */
+static int place(struct spawn *s)
+{
+	switch (s->placement) {
+	case PLACE_SAME:
+		return 0;
+	case PLACE_GROUP:
+		if (setpgid(0, 0) < 0) {
+			s->group_error = errno;
+			s->placement = PLACE_SAME;
+			return 0;
+		}
+		if (s->terminal >= 0 && terminal_give(s->terminal, getpid()) < 0)
+			s->terminal_error = errno;
+		return 0;
+	case PLACE_SESSION:
+		if (setsid() < 0)
+			return -1;
+		if (s->attach_terminal && terminal_attach() < 0)
+			log_note(NOTE_ATTACH_FAILED, errno, 0, NULL);
+		log_note(NOTE_SETSID, 0, 0, NULL);
+		return 0;
+	}
+	return 0;
+}
+
+static int child_main(void *context)
+{
+	struct spawn *s = context;
+
+	if (place(s) < 0) {
+		s->stage = SPAWN_SESSION;
+		s->error = errno;
+		_exit(EXIT_SHIM);
+	}
+	if (s->hand_on_sockets)
+		rename_listen_pid();
+	if (s->clean_signals)
+		signals_restore_clean();
+	else
+		signals_restore_inherited();
+	s->error = execute(s->argv);
+	s->stage = SPAWN_EXEC;
+	log_note(NOTE_EXEC_FAILED, s->error, 0, s->argv[0]);
+	_exit(s->error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXEC);
+}
+
+int spawn_run(struct spawn *s)
+{
+	char stack[CHILD_STACK] __attribute__((aligned(16)));
+	int flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
+
+	s->stage = SPAWN_DONE;
+	s->error = s->group_error = s->terminal_error = 0;
+	s->pidfd = -1;
+	s->pid = clone(child_main, stack + sizeof stack, flags | CLONE_PIDFD, s, &s->pidfd);
+	if (s->pid < 0 && errno != EAGAIN && errno != ENOMEM)
+		s->pid = clone(child_main, stack + sizeof stack, flags, s);
+	if (s->pid < 0) {
+		s->stage = SPAWN_FORK;
+		s->error = errno;
+		log_note(NOTE_FORK_FAILED, s->error, 0, NULL);
+		return -1;
+	}
+	if (s->stage == SPAWN_DONE)
+		return 0;
+	while (wait4(s->pid, NULL, 0, NULL) < 0 && errno == EINTR)
+		continue;
+	if (s->pidfd >= 0)
+		(void)close(s->pidfd);
+	s->pidfd = -1;
+	return -1;
+}
