@@ -1,6 +1,6 @@
 /*
- * descriptors.c - closing what shim inherited and the app now has: a socket that the app closes must be
- * closed for good.
+ * descriptors.c - closing what shim inherited and the app now has: a socket that the app closes
+ * must be closed for good.
  */
 #include "descriptors.h"
 

@@ -1,5 +1,6 @@
 /*
- * explain.c - spawn_explain(): why a program could not be executed, in words that say what to change.
+ * explain.c - spawn_explain(): why a program could not be executed, in words that say what to
+ * change.
  *
  * The kernel's ENOENT for a script may mean its interpreter, its ENOEXEC may mean the wrong
  * architecture: this looks. It runs once, on the way out.
@@ -38,8 +39,14 @@ static const char *machine_name(unsigned machine)
 		unsigned machine;
 		const char *name;
 	} names[] = {
-		{EM_X86_64, "x86-64"}, {EM_386, "i386"}, {EM_AARCH64, "arm64"}, {EM_ARM, "arm"},
-		{EM_RISCV, "riscv"}, {EM_PPC64, "ppc64"}, {EM_S390, "s390x"}, {EM_MIPS, "mips"},
+		{EM_X86_64, "x86-64"},
+		{EM_386, "i386"},
+		{EM_AARCH64, "arm64"},
+		{EM_ARM, "arm"},
+		{EM_RISCV, "riscv"},
+		{EM_PPC64, "ppc64"},
+		{EM_S390, "s390x"},
+		{EM_MIPS, "mips"},
 	};
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -65,8 +72,8 @@ static unsigned own_machine(void)
 	return length >= (ssize_t)sizeof(Elf64_Ehdr) ? elf_machine(head) : EM_NONE;
 }
 
-/* The path that an ELF program names as its loader, or false. Only a 64-bit one whose program headers
- * and path lie in the head. */
+/* The path that an ELF program names as its loader, or false. Only a 64-bit one whose program
+ * headers and path lie in the head. */
 static bool elf_loader(const char *head, size_t length, char *loader, size_t size)
 {
 	Elf64_Ehdr file;
@@ -107,7 +114,8 @@ static void script_interpreter(const char *head, char *interpreter, size_t size)
 	interpreter[length] = '\0';
 }
 
-/* The file is there, and still the kernel said ENOENT or EACCES: something that it names is to blame. */
+/* The file is there, and still the kernel said ENOENT or EACCES: something that it names is to
+ * blame. */
 static bool explain_interpreter(const char *path, char *reason, size_t size)
 {
 	char head[HEAD_MAX * 2], name[256];
@@ -119,7 +127,8 @@ static bool explain_interpreter(const char *path, char *reason, size_t size)
 		if (end > 0 && name[end - 1] == '\r') {
 			name[end - 1] = '\0';
 			(void)format_text(reason, size,
-				"its #! line names %s and ends in a carriage return (CR): convert the file "
+				"its #! line names %s and ends in a carriage return (CR): convert "
+				"the file "
 				"to Unix line ends",
 				name);
 			return true;
@@ -131,7 +140,8 @@ static bool explain_interpreter(const char *path, char *reason, size_t size)
 	}
 	if (length >= 4 && memcmp(head, ELFMAG, SELFMAG) == 0 &&
 		elf_loader(head, (size_t)length, name, sizeof name) && access(name, X_OK) < 0) {
-		(void)format_text(reason, size, "its dynamic loader %s: %s", name, error_text(errno));
+		(void)format_text(
+			reason, size, "its dynamic loader %s: %s", name, error_text(errno));
 		return true;
 	}
 	return false;
@@ -173,18 +183,20 @@ static void explain_format(const char *path, char *reason, size_t size)
 	if (length == 0)
 		(void)format_text(reason, size, "the file is empty");
 	else if (length >= (ssize_t)sizeof(Elf64_Ehdr) && memcmp(head, ELFMAG, SELFMAG) == 0 &&
-		own != EM_NONE && elf_machine(head) != own)
+		 own != EM_NONE && elf_machine(head) != own)
 		(void)format_text(reason, size, "it is built for %s, this machine is %s",
 			machine_name(elf_machine(head)), machine_name(own));
-	else if (length > 0 && memcmp(head, ELFMAG, SELFMAG) != 0 && !memchr(head, '\0', (size_t)length))
+	else if (length > 0 && memcmp(head, ELFMAG, SELFMAG) != 0 &&
+		 !memchr(head, '\0', (size_t)length))
 		(void)format_text(reason, size,
-			"not a script or program: it has no #! line, and there is no /bin/sh to run it");
+			"not a script or program: it has no #! line, and there is no /bin/sh to "
+			"run it");
 	else
 		(void)format_text(reason, size, "%s", error_text(ENOEXEC));
 }
 
-/* execve(2): all strings and pointers together have a quarter of the stack limit (at most 6 MiB), one
- * string 32 pages. */
+/* execve(2): all strings and pointers together have a quarter of the stack limit (at most 6 MiB),
+ * one string 32 pages. */
 static void explain_size(char **argv, char *reason, size_t size)
 {
 	struct rlimit stack = {.rlim_cur = 0};
@@ -201,9 +213,11 @@ static void explain_size(char **argv, char *reason, size_t size)
 	(void)getrlimit(RLIMIT_STACK, &stack);
 	unsigned long long limit = stack.rlim_cur / 4 < 6291456 ? stack.rlim_cur / 4 : 6291456;
 	(void)format_text(reason, size,
-		"%s: arguments and environment are %llu bytes (limit %llu), the longest string %llu "
+		"%s: arguments and environment are %llu bytes (limit %llu), the longest string "
+		"%llu "
 		"(limit %lu)",
-		error_text(E2BIG), total, limit, longest, 32UL * (unsigned long)sysconf(_SC_PAGESIZE));
+		error_text(E2BIG), total, limit, longest,
+		32UL * (unsigned long)sysconf(_SC_PAGESIZE));
 }
 
 /* Where the program is: its own path, or the first file of that name in $PATH. */
@@ -260,7 +274,7 @@ static void explain_fork(int error, char *reason, size_t size)
 		(void)format_text(reason, size, "%s (pids limit of the container: %s)",
 			error_text(error), limit);
 	else if (error == EAGAIN && getrlimit(RLIMIT_NPROC, &processes) == 0 &&
-		processes.rlim_cur != RLIM_INFINITY)
+		 processes.rlim_cur != RLIM_INFINITY)
 		(void)format_text(reason, size, "%s (limit of processes, ulimit -u: %llu)",
 			error_text(error), (unsigned long long)processes.rlim_cur);
 	else

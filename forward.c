@@ -1,8 +1,8 @@
 /*
  * forward.c - who gets a signal, and as which.
  *
- * A process group is never signalled by its number once its leader has been reaped, and pid -1 is used
- * by PID 1 only, where it means the container.
+ * A process group is never signalled by its number once its leader has been reaped, and pid -1 is
+ * used by PID 1 only, where it means the container.
  */
 #include "forward.h"
 
@@ -15,17 +15,12 @@
 #include "signals.h"
 #include "util.h"
 
-static pid_t app;          /* 0: there is none */
+static pid_t app; /* 0: there is none */
 static bool app_has_ended;
-static bool leads_group;   /* the app leads a process group of its own */
+static bool leads_group;    /* the app leads a process group of its own */
 static bool group_was_told; /* a stop signal reached the whole group */
 static bool all_were_told;
 static uint64_t complained; /* signals whose failure has been said */
-
-static bool is_init(void)
-{
-	return getpid() == 1;
-}
 
 void forward_start(pid_t pid, enum placement placed)
 {
@@ -69,14 +64,15 @@ static int send_group(int signo)
 	return reached > 0 ? 0 : -1;
 }
 
-/* Everything but shim and its helpers. kill(2) reaches all at one instant, so that nobody forks out of
- * it; the walk is for when somebody is to be left out. Without /proc better too many than none. */
+/* Everything but shim and its helpers. kill(2) reaches all at one instant, so that nobody forks out
+ * of it; the walk is for when somebody is to be left out. Without /proc better too many than none.
+ */
 static int send_all(int signo, pid_t except)
 {
-	if (is_init() && !except && !procs_spares_any())
+	if (procs_is_init() && !except && !procs_spares_any())
 		return kill(-1, signo);
 	int reached = procs_signal(signo, except);
-	if (reached < 0 && is_init())
+	if (reached < 0 && procs_is_init())
 		return kill(-1, signo);
 	if (reached < 0)
 		return send_group(signo);
@@ -90,7 +86,7 @@ static int send_scope(const struct options *o, int signo)
 		errno = ESRCH;
 		return -1;
 	}
-	if (app_has_ended && is_init())
+	if (app_has_ended && procs_is_init())
 		return send_all(signo, 0);
 	if (app_has_ended)
 		return send_group(signo);
@@ -151,7 +147,7 @@ void forward_rest(int signo)
 {
 	if (all_were_told)
 		return;
-	if (!is_init()) {
+	if (!procs_is_init()) {
 		if (!group_was_told)
 			(void)send_group(signo);
 		(void)procs_signal(signo, leads_group ? app : 0);
@@ -169,7 +165,7 @@ void forward_last(int signo)
 
 void forward_kill(void)
 {
-	if (is_init()) {
+	if (procs_is_init()) {
 		(void)send_all(SIGKILL, 0);
 		return;
 	}

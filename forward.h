@@ -18,10 +18,12 @@ void forward_app_ended(void);
 /* What signo is rewritten to; 0: it is dropped. Says so. */
 int forward_rewrite(const struct options *o, int signo);
 
-/* Sends signo, which has been rewritten, to the scope. 0, or -1 and errno when nobody was reached. */
+/* Sends signo, which has been rewritten, to the scope. 0, or -1 and errno when nobody was reached.
+ */
 int forward_send(const struct options *o, int signo);
 
-/* The same for the stop signal: what is stopped (SIGSTOP, Ctrl-Z) is continued, so that it can act. */
+/* The same for the stop signal: what is stopped (SIGSTOP, Ctrl-Z) is continued, so that it can act.
+ */
 void forward_stop(const struct options *o, int signo);
 
 /* signo for what the app left behind, but not for those that have had the stop signal already. */
@@ -30,8 +32,8 @@ void forward_rest(int signo);
 /* The last signal of dumb-init: to the app's group alone, when the app itself has ended. */
 void forward_last(int signo);
 
-/* SIGKILL for all that shim is responsible for: the namespace as PID 1, else the app's group and what
- * is below shim. */
+/* SIGKILL for all that shim is responsible for: the namespace as PID 1, else the app's group and
+ * what is below shim. */
 void forward_kill(void);
 
 #endif

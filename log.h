@@ -1,8 +1,9 @@
 /*
  * log.h - what shim says, to a person and in the words of the program it stands in for.
  *
- * One line is one write of at most PIPE_BUF bytes: never torn, never blocking. When stderr is full, closed or
- * gone the line is dropped: a message must not stop or kill PID 1. No stdio, no heap; safe after fork and vfork.
+ * One line is one write of at most PIPE_BUF bytes: never torn, never blocking. When stderr is full,
+ * closed or gone the line is dropped: a message must not stop or kill PID 1. No stdio, no heap;
+ * safe after fork and vfork.
  */
 #ifndef LOG_H
 #define LOG_H
@@ -12,8 +13,8 @@
 enum level { LEVEL_FATAL, LEVEL_WARN, LEVEL_INFO, LEVEL_DEBUG, LEVEL_TRACE, LEVELS };
 
 /*
- * Moments that every personality may have its own words for. The comment names the arguments: a and b are
- * numbers, s is text. A voice without a phrase for a moment says nothing.
+ * Moments that every personality may have its own words for. The comment names the arguments: a and
+ * b are numbers, s is text. A voice without a phrase for a moment says nothing.
  */
 enum note {
 	NOTE_SPAWNED,          /* a pid, s command */
@@ -35,30 +36,33 @@ enum note {
 	NOTE_SUBREAPER,        /* registered as one */
 	NOTE_SUBREAPER_FAILED, /* a errno */
 	NOTE_NOT_INIT,         /* neither PID 1 nor a subreaper */
-	NOTE_EXEC_FAILED,      /* a errno, s command; said by whoever the peer says it by (a child's own pid) */
-	NOTE_FORK_FAILED,      /* a errno */
-	NOTE_SETSID,           /* by the child */
-	NOTE_DETACHED_LEADER,  /* gave up the terminal as session leader: HUP and CONT will come of it */
-	NOTE_DETACHED,         /* gave up the terminal, not as leader */
-	NOTE_DETACH_FAILED,    /* a errno */
-	NOTE_ATTACH_FAILED,    /* a errno, by the child */
-	NOTE_FOREGROUND_FAILED,/* a errno: the terminal could not be handed over */
-	NOTE_HANDOFF_SIGNAL,   /* a the HUP or CONT of a detached terminal, not forwarded */
-	NOTE_SUSPENDING,       /* shim stops itself */
-	NOTE_DEBUG_MODE,       /* dumb-init */
-	NOTE_SINGLE_CHILD,     /* dumb-init */
-	NOTE_LIFECYCLE,        /* s "running + stop signal -> draining" */
-	NOTE_LEFT_BEHIND,      /* s the names of those that are killed with the container */
-	NOTE_OUT_OF_TIME,      /* s the names of those that are killed, the grace period being over */
-	NOTE_CHILD_SIGNAL,     /* SIGCHLD was received; said right after NOTE_SIGNAL */
-	NOTE_ORPHAN_EXITED,    /* a pid, b exit code: not one of shim's own; as NOTE_REAPED_EXITED, which comes first */
-	NOTE_ORPHAN_KILLED,    /* a pid, b signal: the same */
+	NOTE_EXEC_FAILED, /* a errno, s command; said by whoever the peer says it by (a child's own
+			     pid) */
+	NOTE_FORK_FAILED, /* a errno */
+	NOTE_SETSID,      /* by the child */
+	NOTE_DETACHED_LEADER,   /* gave up the terminal as session leader: HUP and CONT will come of
+				   it */
+	NOTE_DETACHED,          /* gave up the terminal, not as leader */
+	NOTE_DETACH_FAILED,     /* a errno */
+	NOTE_ATTACH_FAILED,     /* a errno, by the child */
+	NOTE_FOREGROUND_FAILED, /* a errno: the terminal could not be handed over */
+	NOTE_HANDOFF_SIGNAL,    /* a the HUP or CONT of a detached terminal, not forwarded */
+	NOTE_SUSPENDING,        /* shim stops itself */
+	NOTE_DEBUG_MODE,        /* dumb-init */
+	NOTE_SINGLE_CHILD,      /* dumb-init */
+	NOTE_LIFECYCLE,         /* s "running + stop signal -> draining" */
+	NOTE_LEFT_BEHIND,       /* s the names of those that are killed with the container */
+	NOTE_OUT_OF_TIME,   /* s the names of those that are killed, the grace period being over */
+	NOTE_CHILD_SIGNAL,  /* SIGCHLD was received; said right after NOTE_SIGNAL */
+	NOTE_ORPHAN_EXITED, /* a pid, b exit code: not one of shim's own; as NOTE_REAPED_EXITED,
+			       which comes first */
+	NOTE_ORPHAN_KILLED, /* a pid, b signal: the same */
 	NOTES
 };
 
-/* %1 and %2 are a and b, %s is s, %g describes signal a (strsignal), %n names signal a (SIGTERM) and %m signal b, %e is
- * the text of errno a, %f that of errno b, %c is ", core dumped" when b is not 0, %t how long ago log_init() was, %p the
- * writer's own pid, %% a percent sign. */
+/* %1 and %2 are a and b, %s is s, %g describes signal a (strsignal), %n names signal a (SIGTERM)
+ * and %m signal b, %e is the text of errno a, %f that of errno b, %c is ", core dumped" when b is
+ * not 0, %t how long ago log_init() was, %p the writer's own pid, %% a percent sign. */
 struct phrase {
 	enum level level;
 	const char *words; /* NULL: silence; may hold line breaks */
@@ -66,8 +70,8 @@ struct phrase {
 
 /* How one personality speaks. */
 struct voice {
-	const char *prefix[LEVELS];    /* NULL: ""; %p and %t may be in it */
-	enum level stdout_from;        /* levels from this one on go to stdout; LEVELS: none */
+	const char *prefix[LEVELS]; /* NULL: ""; %p and %t may be in it */
+	enum level stdout_from;     /* levels from this one on go to stdout; LEVELS: none */
 	struct phrase phrases[NOTES];
 };
 
@@ -80,7 +84,8 @@ void log_note(enum note note, long a, long b, const char *s);
 /* Free text, one line, no line break at its end. */
 void log_at(enum level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Raw text to a descriptor (help, version, option errors): every byte or until it fails; may block. */
+/* Raw text to a descriptor (help, version, option errors): every byte or until it fails; may block.
+ */
 void log_write(int fd, const char *text);
 
 #endif

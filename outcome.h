@@ -11,13 +11,13 @@
 int outcome_code(int wait_status);
 
 /*
- * What shim exits with once it is over. sent_stop: the signal that the app was told to stop with, 0 if
- * none: --clean-stop forgives an end by just that one.
+ * What shim exits with once it is over. sent_stop: the signal that the app was told to stop with, 0
+ * if none: --clean-stop forgives an end by just that one.
  */
 int outcome_status(const struct options *o, const struct termlog_facts *facts, int sent_stop);
 
-/* How long after the first stop signal everything is killed: grace less a margin, so that shim is done
- * before the platform kills it. */
+/* How long after the first stop signal everything is killed: grace less a margin, so that shim is
+ * done before the platform kills it. */
 int64_t outcome_kill_after_ns(int64_t grace_ns);
 
 #endif

@@ -1,8 +1,9 @@
 /*
  * procs.c - the other processes, as /proc tells.
  *
- * No opendir(3): it allocates. A process may end between its line and what is done about it; its number
- * is not used again before the whole pid range has been, so a signal cannot reach a stranger in practice.
+ * No opendir(3): it allocates. A process may end between its line and what is done about it; its
+ * number is not used again before the whole pid range has been, so a signal cannot reach a stranger
+ * in practice.
  */
 #include "procs.h"
 
@@ -24,6 +25,13 @@ struct directory_entry { /* linux_dirent64 of getdents64(2) */
 };
 
 static pid_t spared[PROCS_HELPERS];
+
+/* musl has the thread's id at hand where getpid() is a system call, and with one thread it is the
+ * same. */
+bool procs_is_init(void)
+{
+	return gettid() == 1;
+}
 
 void procs_spare(pid_t pid, bool on)
 {
@@ -67,8 +75,8 @@ static pid_t next_number(const char **p)
 	return (pid_t)(negative ? -value : value);
 }
 
-/* "PID (NAME) STATE PPID PGRP SESSION …"; the name may hold blanks and parentheses, so it ends at the
- * last one (proc(5)). */
+/* "PID (NAME) STATE PPID PGRP SESSION …"; the name may hold blanks and parentheses, so it ends at
+ * the last one (proc(5)). */
 static bool parse_stat(const char *text, struct proc *p)
 {
 	const char *open = strchr(text, '('), *close = strrchr(text, ')');
@@ -223,6 +231,7 @@ int procs_names(char *buf, size_t size)
 	if (procs_each(name_one, &names) < 0)
 		return -1;
 	if (names.left_out)
-		(void)format_text(buf + names.length, size - names.length, " and %d more", names.left_out);
+		(void)format_text(
+			buf + names.length, size - names.length, " and %d more", names.left_out);
 	return names.count;
 }

@@ -1,8 +1,8 @@
 /*
  * procs.h - the other processes: who is left, who is stopped, who hears a signal. Reads /proc.
  *
- * As PID 1 the others are all in the namespace, else those below shim. Zombies do not count. No state
- * but the list of those that are shim's own. Called by forward.c and shim.c.
+ * As PID 1 the others are all in the namespace, else those below shim. Zombies do not count. No
+ * state but the list of those that are shim's own. Called by forward.c and shim.c.
  */
 #ifndef PROCS_H
 #define PROCS_H
@@ -19,18 +19,22 @@ struct proc {
 	char name[PROC_NAME_SIZE];
 };
 
+/* Is shim PID 1, and the others therefore the container? */
+bool procs_is_init(void);
+
 /* Calls visit for each until it returns false. 0, or -1 when /proc cannot be read. */
 int procs_each(bool (*visit)(const struct proc *p, void *context), void *context);
 
-/* Sends signo to all of them but the members of process group except (0: to all). Returns how many it
- * reached, or -1 when /proc cannot be read. */
+/* Sends signo to all of them but the members of process group except (0: to all). Returns how many
+ * it reached, or -1 when /proc cannot be read. */
 int procs_signal(int signo, pid_t except);
 
 /* Sends signo to the members of one process group only, or, stopped_only, to those of it that are
  * stopped. Group 0 is every group. As above. */
 int procs_signal_group(int signo, pid_t group, bool stopped_only);
 
-/* "worker (23), python3 (31) and 4 more". Returns how many there are, or -1 when /proc cannot be read. */
+/* "worker (23), python3 (31) and 4 more". Returns how many there are, or -1 when /proc cannot be
+ * read. */
 int procs_names(char *buf, size_t size);
 
 /* A helper of shim's own: never visited from now on (on: true) or no longer spared. */

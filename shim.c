@@ -1,8 +1,9 @@
 /*
  * shim.c - what happens next: the life of a container as one table.
  *
- * options -> wait -> start -> events -> stop -> reason -> exit. Everything else is asked of a module and
- * comes back as an event; only this file knows the phase, and only this file ends the process.
+ * options -> wait -> start -> events -> stop -> reason -> exit. Everything else is asked of a
+ * module and comes back as an event; only this file knows the phase, and only this file ends the
+ * process.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,33 +34,43 @@ enum phase { WAITING, PREPARING, STARTING, RUNNING, DRAINING, STOPPING, FINISHIN
 
 /* What an event means to the lifecycle. */
 enum occasion {
-	ON_STOP,     /* the first stop signal */
-	ON_AGAIN,    /* one more of them */
-	ON_SIGNAL,   /* any other signal */
+	ON_STOP,      /* the first stop signal */
+	ON_AGAIN,     /* one more of them */
+	ON_SIGNAL,    /* any other signal */
 	ON_SUSPENDED, /* the app was stopped (SIGSTOP, Ctrl-Z) */
-	ON_ENDED,    /* the app has ended */
-	ON_EMPTY,    /* no process is left */
-	ON_DEADLINE, /* the phase's time is over */
-	ON_LOST,     /* the app is gone without a status */
+	ON_ENDED,     /* the app has ended */
+	ON_EMPTY,     /* no process is left */
+	ON_DEADLINE,  /* the phase's time is over */
+	ON_LOST,      /* the app is gone without a status */
 	OCCASIONS
 };
 
 static const char *const phase_names[] = {
-	[WAITING] = "waiting", [PREPARING] = "preparing", [STARTING] = "starting",
-	[RUNNING] = "running", [DRAINING] = "draining", [STOPPING] = "stopping",
-	[FINISHING] = "finishing", [DONE] = "done",
+	[WAITING] = "waiting",
+	[PREPARING] = "preparing",
+	[STARTING] = "starting",
+	[RUNNING] = "running",
+	[DRAINING] = "draining",
+	[STOPPING] = "stopping",
+	[FINISHING] = "finishing",
+	[DONE] = "done",
 };
 static const char *const occasion_names[] = {
-	[ON_STOP] = "stop signal", [ON_AGAIN] = "another stop signal", [ON_SIGNAL] = "signal",
-	[ON_SUSPENDED] = "app suspended", [ON_ENDED] = "app ended", [ON_EMPTY] = "all ended",
-	[ON_DEADLINE] = "time over", [ON_LOST] = "app lost",
+	[ON_STOP] = "stop signal",
+	[ON_AGAIN] = "another stop signal",
+	[ON_SIGNAL] = "signal",
+	[ON_SUSPENDED] = "app suspended",
+	[ON_ENDED] = "app ended",
+	[ON_EMPTY] = "all ended",
+	[ON_DEADLINE] = "time over",
+	[ON_LOST] = "app lost",
 };
 _Static_assert(sizeof phase_names / sizeof *phase_names == PHASES, "every phase has a name");
 _Static_assert(sizeof occasion_names / sizeof *occasion_names == OCCASIONS, "and every occasion");
 _Static_assert((int)PHASES <= (int)TERMLOG_PHASES, "the message has room for all phases");
 
 static struct options o;
-static struct termlog_facts facts = {.exit_code = -1, .memory_limit = -1};
+static struct termlog_facts facts;
 static enum phase phase;
 static int64_t entered_ns;       /* when the phase began */
 static int64_t deadline_ns = -1; /* of the phase; < 0: none */
@@ -69,7 +80,8 @@ static int terminal = -1;        /* the one whose foreground was handed to the a
 static int sent_stop_signal;     /* what the app was told to stop with; 0: nothing yet */
 static bool is_lingering;
 
-/* --- what the actions are made of ------------------------------------------------------------------ */
+/* --- what the actions are made of
+ * ------------------------------------------------------------------ */
 
 /* The time budget starts with the first stop signal and is never extended. */
 static void begin_stop(int signo)
@@ -87,7 +99,8 @@ static int64_t earlier(int64_t a_ns, int64_t b_ns)
 	return a_ns < b_ns ? a_ns : b_ns;
 }
 
-/* --- actions: what a cell of the table does; each returns the phase that follows ----------------------- */
+/* --- actions: what a cell of the table does; each returns the phase that follows
+ * ----------------------- */
 
 static enum phase stay(const struct event *event)
 {
@@ -98,7 +111,8 @@ static enum phase stay(const struct event *event)
 /* A cell that cannot be reached: said, and survived. */
 static enum phase bug(const struct event *event)
 {
-	log_at(LEVEL_WARN, "internal error: event %d while %s", (int)event->kind, phase_names[phase]);
+	log_at(LEVEL_WARN, "internal error: event %d while %s", (int)event->kind,
+		phase_names[phase]);
 	return phase;
 }
 
@@ -108,7 +122,8 @@ static enum phase stop(const struct event *event)
 	return DRAINING;
 }
 
-/* dumb-init stops the app for real when it is asked to stop for the terminal, and itself with it. */
+/* dumb-init stops the app for real when it is asked to stop for the terminal, and itself with it.
+ */
 static void forward_suspension(int signo)
 {
 	int to = forward_rewrite(&o, signo);
@@ -160,7 +175,8 @@ static enum phase end(const struct event *event)
 	if (WIFEXITED(event->status))
 		log_note(NOTE_APP_EXITED, WEXITSTATUS(event->status), 0, NULL);
 	else
-		log_note(NOTE_APP_KILLED, WTERMSIG(event->status), WCOREDUMP(event->status) ? 1 : 0, NULL);
+		log_note(NOTE_APP_KILLED, WTERMSIG(event->status), WCOREDUMP(event->status) ? 1 : 0,
+			NULL);
 	return FINISHING;
 }
 
@@ -172,7 +188,8 @@ static enum phase lose(const struct event *event)
 	return DONE;
 }
 
-/* The grace period is spent. The platform would kill PID 1 next and the reason would be lost, so the last words come first. */
+/* The grace period is spent. The platform would kill PID 1 next and the reason would be lost, so
+ * the last words come first. */
 static enum phase run_out_of_time(const struct event *event)
 {
 	(void)event;
@@ -180,7 +197,8 @@ static enum phase run_out_of_time(const struct event *event)
 	facts.exit_code = outcome_status(&o, &facts, sent_stop_signal);
 	(void)procs_names(facts.survivors, sizeof facts.survivors);
 	termlog_write(&facts, false);
-	log_note(NOTE_OUT_OF_TIME, (long)((clock_now_ns() - facts.stop_ns) / NS_PER_MS), 0, facts.survivors);
+	log_note(NOTE_OUT_OF_TIME, (long)((clock_now_ns() - facts.stop_ns) / NS_PER_MS), 0,
+		facts.survivors);
 	forward_kill();
 	return DONE;
 }
@@ -227,32 +245,53 @@ static enum phase stop_rest(const struct event *event)
 	return phase;
 }
 
-/* --- the table ---------------------------------------------------------------------------------------- */
+/* --- the table
+ * ---------------------------------------------------------------------------------------- */
 
-static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) = {
-	[WAITING] = {bug, bug, bug, bug, bug, bug, bug, bug},
-	[PREPARING] = {bug, bug, bug, bug, bug, bug, bug, bug},
-	[STARTING] = {bug, bug, bug, bug, bug, bug, bug, bug},
-	[RUNNING] = {
-		[ON_STOP] = stop, [ON_AGAIN] = bug, [ON_SIGNAL] = pass_on,
-		[ON_SUSPENDED] = suspend_with_app, [ON_ENDED] = end, [ON_EMPTY] = bug,
-		[ON_DEADLINE] = bug, [ON_LOST] = lose,
-	},
-	[DRAINING] = {bug, bug, bug, bug, bug, bug, bug, bug},
-	[STOPPING] = {
-		[ON_STOP] = bug, [ON_AGAIN] = pass_on, [ON_SIGNAL] = pass_on,
-		[ON_SUSPENDED] = stay, [ON_ENDED] = end, [ON_EMPTY] = bug,
-		[ON_DEADLINE] = run_out_of_time, [ON_LOST] = lose,
-	},
-	[FINISHING] = {
-		[ON_STOP] = stop_rest, [ON_AGAIN] = pass_on, [ON_SIGNAL] = pass_on,
-		[ON_SUSPENDED] = stay, [ON_ENDED] = bug, [ON_EMPTY] = leave,
-		[ON_DEADLINE] = linger, [ON_LOST] = leave,
-	},
-	[DONE] = {bug, bug, bug, bug, bug, bug, bug, bug},
+static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) =
+	{
+		[WAITING] = {bug, bug, bug, bug, bug, bug, bug, bug},
+		[PREPARING] = {bug, bug, bug, bug, bug, bug, bug, bug},
+		[STARTING] = {bug, bug, bug, bug, bug, bug, bug, bug},
+		[RUNNING] =
+			{
+				[ON_STOP] = stop,
+				[ON_AGAIN] = bug,
+				[ON_SIGNAL] = pass_on,
+				[ON_SUSPENDED] = suspend_with_app,
+				[ON_ENDED] = end,
+				[ON_EMPTY] = bug,
+				[ON_DEADLINE] = bug,
+				[ON_LOST] = lose,
+			},
+		[DRAINING] = {bug, bug, bug, bug, bug, bug, bug, bug},
+		[STOPPING] =
+			{
+				[ON_STOP] = bug,
+				[ON_AGAIN] = pass_on,
+				[ON_SIGNAL] = pass_on,
+				[ON_SUSPENDED] = stay,
+				[ON_ENDED] = end,
+				[ON_EMPTY] = bug,
+				[ON_DEADLINE] = run_out_of_time,
+				[ON_LOST] = lose,
+			},
+		[FINISHING] =
+			{
+				[ON_STOP] = stop_rest,
+				[ON_AGAIN] = pass_on,
+				[ON_SIGNAL] = pass_on,
+				[ON_SUSPENDED] = stay,
+				[ON_ENDED] = bug,
+				[ON_EMPTY] = leave,
+				[ON_DEADLINE] = linger,
+				[ON_LOST] = leave,
+			},
+		[DONE] = {bug, bug, bug, bug, bug, bug, bug, bug},
 };
 
-/* --- entering a phase: each returns the phase that follows, itself to stay in it ----------------------- */
+/* --- entering a phase: each returns the phase that follows, itself to stay in it
+ * ----------------------- */
 
 static enum phase enter_waiting(void)
 {
@@ -284,7 +323,8 @@ static void warn_of_terminal(int error)
 		log_note(NOTE_FOREGROUND_FAILED, error, 0, NULL);
 }
 
-/* The app has what was inherited; shim lets go of it, so as not to keep a socket or a mount busy. */
+/* The app has what was inherited; shim lets go of it, so as not to keep a socket or a mount busy.
+ */
 static void let_go(void)
 {
 	int keep[SIGNALS_CHILDREN + 2];
@@ -330,7 +370,7 @@ static enum phase enter_starting(void)
 	(void)signals_watch(app, s.pidfd); /* the list is empty: there is room */
 	forward_start(app, s.placement);
 	warn_of_terminal(s.terminal_error);
-	if (terminal >= 0 && getpid() != 1 && o.personality == AS_SHIM)
+	if (terminal >= 0 && !procs_is_init() && o.personality == AS_SHIM)
 		signals_watch_stops();
 	for (int signo = 1; signo <= SIGCONT; signo++)
 		if (handoff & SIGNAL_BIT(signo)) {
@@ -398,8 +438,8 @@ static void move_on(enum phase next, const char *why)
 
 	while (next != phase) {
 		int64_t now_ns = clock_now_ns();
-		(void)format_text(line, sizeof line, "%s%s%s -> %s", phase_names[phase], *why ? " + " : "",
-			why, phase_names[next]);
+		(void)format_text(line, sizeof line, "%s%s%s -> %s", phase_names[phase],
+			*why ? " + " : "", why, phase_names[next]);
 		log_note(NOTE_LIFECYCLE, 0, 0, line);
 		facts.phase_names[phase] = phase_names[phase];
 		facts.phase_ns[phase] += now_ns - entered_ns;
@@ -412,7 +452,8 @@ static void move_on(enum phase next, const char *why)
 	}
 }
 
-/* --- the loop ------------------------------------------------------------------------------------------ */
+/* --- the loop
+ * ------------------------------------------------------------------------------------------ */
 
 static enum occasion classify_signal(int signo)
 {
@@ -448,7 +489,8 @@ static void step(const struct event *event)
 	move_on(table[phase][occasion](event), occasion_names[occasion]);
 }
 
-/* --- before and after ---------------------------------------------------------------------------------- */
+/* --- before and after
+ * ---------------------------------------------------------------------------------- */
 
 /* Takes NAME=value out of the environment and returns the value, or NULL. */
 static char *take_variable(const char *name)
@@ -465,7 +507,8 @@ static char *take_variable(const char *name)
 	return NULL;
 }
 
-/* Reads the command line as the name that shim was called by asks for. -1 to go on, or the exit status. */
+/* Reads the command line as the name that shim was called by asks for. -1 to go on, or the exit
+ * status. */
 static int read_command_line(int argc, char **argv)
 {
 	char error[512];
@@ -475,7 +518,8 @@ static int read_command_line(int argc, char **argv)
 	if (o.personality != AS_SHIM)
 		return compat_parse(&o, argc, argv);
 
-	enum verdict verdict = options_parse(&o, argv, take_variable("SHIM_OPTS"), error, sizeof error);
+	enum verdict verdict =
+		options_parse(&o, argv, take_variable("SHIM_OPTS"), error, sizeof error);
 	log_init(NULL, (enum level)o.verbosity);
 	switch (verdict) {
 	case VERDICT_RUN:
@@ -511,13 +555,14 @@ static void become_reaper(void)
 			log_note(NOTE_SUBREAPER_FAILED, errno, 0, NULL);
 		return;
 	}
-	if (o.quiet_when_not_init || getpid() == 1)
+	if (o.quiet_when_not_init || procs_is_init())
 		return;
 	if (prctl(PR_GET_CHILD_SUBREAPER, &is_reaper, 0, 0, 0) < 0 || !is_reaper)
 		log_note(NOTE_NOT_INIT, 0, 0, NULL);
 }
 
-/* PR_SET_PDEATHSIG is too late when the parent died just before: then the signal is ours to send. */
+/* PR_SET_PDEATHSIG is too late when the parent died just before: then the signal is ours to send.
+ */
 static void follow_parent(void)
 {
 	pid_t parent = getppid();
@@ -538,8 +583,10 @@ static void prepare(void)
 	if (!o.termination_none)
 		termlog_open(&o);
 	/* Whoever wants to hear of each orphan gets them one by one. */
-	signals_allow_kernel_reaping(
-		!o.warn_reap && !log_prints(LEVEL_DEBUG) && !(reaping && strcmp(reaping, "plain") == 0));
+	signals_allow_kernel_reaping(!o.warn_reap && !log_prints(LEVEL_DEBUG) &&
+				     !(reaping && strcmp(reaping, "plain") == 0));
+	facts.exit_code = -1;
+	facts.memory_limit = -1;
 	facts.app = o.command ? base_name(o.command[0]) : NULL;
 	entered_ns = clock_now_ns();
 }
@@ -547,9 +594,10 @@ static void prepare(void)
 static int finish(void)
 {
 	if (facts.exit_code < 0)
-		facts.exit_code = facts.failure ? EXIT_SHIM : outcome_status(&o, &facts, sent_stop_signal);
+		facts.exit_code =
+			facts.failure ? EXIT_SHIM : outcome_status(&o, &facts, sent_stop_signal);
 	termlog_write(&facts, true);
-	if (terminal >= 0 && getpid() != 1)
+	if (terminal >= 0 && !procs_is_init())
 		terminal_take_back(terminal, app);
 	log_note(NOTE_LEAVING, facts.exit_code, 0, NULL);
 	return facts.exit_code;

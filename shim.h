@@ -1,7 +1,8 @@
 /*
  * shim.h - the plain data that modules share: what was asked for, and the words for it.
  *
- * No functions, no state. Durations are nanoseconds of CLOCK_MONOTONIC unless a name says otherwise.
+ * No functions, no state. Durations are nanoseconds of CLOCK_MONOTONIC unless a name says
+ * otherwise.
  */
 #ifndef SHIM_H
 #define SHIM_H
@@ -22,12 +23,12 @@ enum {
 	EXIT_SIGNALLED = 128, /* plus the signal's number */
 };
 
-#define NS_PER_S 1000000000LL
+#define NS_PER_S  1000000000LL
 #define NS_PER_MS 1000000LL
 
-/* A set of signals in the kernel's own layout: bit n-1 stands for signal n. libc's sigset calls are not
- * used: musl's leave out 32 to 34, and 34 is what glibc programs call SIGRTMIN. */
-#define SIGNAL_BIT(n) (UINT64_C(1) << ((n) - 1))
+/* A set of signals in the kernel's own layout: bit n-1 stands for signal n. libc's sigset calls are
+ * not used: musl's leave out 32 to 34, and 34 is what glibc programs call SIGRTMIN. */
+#define SIGNAL_BIT(n) (UINT64_C(1) << ((n)-1))
 
 enum personality { AS_SHIM, AS_TINI, AS_DUMB_INIT, AS_CATATONIT };
 
@@ -43,8 +44,9 @@ enum placement {
 };
 
 /*
- * Everything the command line, SHIM_OPTS and the name shim was called by decide. Strings point into argv
- * or the environment and live as long as the process. options_defaults() fills in what nobody set.
+ * Everything the command line, SHIM_OPTS and the name shim was called by decide. Strings point into
+ * argv or the environment and live as long as the process. options_defaults() fills in what nobody
+ * set.
  */
 struct options {
 	enum personality personality;
@@ -52,9 +54,10 @@ struct options {
 
 	enum scope scope;
 	enum placement placement;
-	uint8_t rewrite[SIGNAL_LAST + 1]; /* [n]: what is sent when n comes; n itself by default, 0: nothing */
-	uint64_t stop_on;                 /* the signals that begin a stop; 0: all are merely forwarded */
-	int stop_signal;                  /* sent to stop the app; 0: the one that came */
+	uint8_t rewrite[SIGNAL_LAST +
+			1]; /* [n]: what is sent when n comes; n itself by default, 0: nothing */
+	uint64_t stop_on;   /* the signals that begin a stop; 0: all are merely forwarded */
+	int stop_signal;    /* sent to stop the app; 0: the one that came */
 
 	int64_t grace_ns;   /* the platform's patience after its stop signal; < 0: no limit */
 	int64_t reserve_ns; /* of that, kept for the app after the stop signal; < 0: the default */
@@ -77,14 +80,14 @@ struct options {
 	const char *install_dir; /* --install */
 
 	/* What only the peers do; compat.c sets these. */
-	bool pause;             /* catatonit -P: no app; TERM or INT ends it with 0 */
-	bool term_at_end;       /* dumb-init: a last TERM for the group when the app has ended */
-	bool stop_with_app;     /* dumb-init: job-control stops stop the app and shim */
-	bool reset_signals;     /* dumb-init: the app starts with an empty mask and no ignored signal */
-	uint64_t swallow;       /* catatonit: signals that are neither forwarded nor acted upon */
-	bool keep_descriptors;  /* tini, dumb-init: shim's own inherited descriptors stay open */
-	bool keep_directory;    /* tini: shim stays in the directory it was started in */
-	int failure_status;     /* for what fails before the app runs: EXIT_SHIM, or the peer's 1 */
+	bool pause;         /* catatonit -P: no app; TERM or INT ends it with 0 */
+	bool term_at_end;   /* dumb-init: a last TERM for the group when the app has ended */
+	bool stop_with_app; /* dumb-init: job-control stops stop the app and shim */
+	bool reset_signals; /* dumb-init: the app starts with an empty mask and no ignored signal */
+	uint64_t swallow;   /* catatonit: signals that are neither forwarded nor acted upon */
+	bool keep_descriptors; /* tini, dumb-init: shim's own inherited descriptors stay open */
+	bool keep_directory;   /* tini: shim stays in the directory it was started in */
+	int failure_status;    /* for what fails before the app runs: EXIT_SHIM, or the peer's 1 */
 	bool quiet_when_not_init; /* no warning when neither PID 1 nor a subreaper */
 };
 

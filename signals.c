@@ -1,12 +1,12 @@
 /*
  * signals.c - the only place where PID 1 waits.
  *
- * Two ways to wait, one behind the other. The plain one is rt_sigtimedwait(2) and wait4(2): a signal
- * costs one call, and SIGCHLD leads to a round of reaping. On Linux 6.15 the first orphan switches to
- * the other: SIGCHLD is ignored, so the kernel reaps orphans without waking anybody, and our own
- * children are held by pidfd, which still tells their status then (PIDFD_GET_INFO). The switch is made
- * that late because the plain way starts with fewer system calls and passes signals on faster, and most
- * containers never see an orphan.
+ * Two ways to wait, one behind the other. The plain one is rt_sigtimedwait(2) and wait4(2): a
+ * signal costs one call, and SIGCHLD leads to a round of reaping. On Linux 6.15 the first orphan
+ * switches to the other: SIGCHLD is ignored, so the kernel reaps orphans without waking anybody,
+ * and our own children are held by pidfd, which still tells their status then (PIDFD_GET_INFO). The
+ * switch is made that late because the plain way starts with fewer system calls and passes signals
+ * on faster, and most containers never see an orphan.
  */
 #include "signals.h"
 
@@ -32,17 +32,17 @@ struct pidfd_info_64 {
 	uint32_t pid, tgid, ppid, ids[8];
 	int32_t exit_code;
 };
-#define PIDFD_GET_INFO_64         _IOWR(0xFF, 11, struct pidfd_info_64)
-#define PIDFD_INFO_EXIT_BIT       (UINT64_C(1) << 3)
-#define PIDFD_SIGNAL_GROUP        (1U << 2) /* Linux 6.9 */
+#define PIDFD_GET_INFO_64   _IOWR(0xFF, 11, struct pidfd_info_64)
+#define PIDFD_INFO_EXIT_BIT (UINT64_C(1) << 3)
+#define PIDFD_SIGNAL_GROUP  (1U << 2) /* Linux 6.9 */
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424 /* the same on every architecture */
 #endif
 _Static_assert(sizeof(struct pidfd_info_64) == 64, "PIDFD_INFO_SIZE_VER0");
 
 #define ALL_SIGNALS UINT64_MAX
-#define FAULTS                                                                                      \
-	(SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS) |       \
+#define FAULTS                                                                                     \
+	(SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS) |      \
 		SIGNAL_BIT(SIGABRT) | SIGNAL_BIT(SIGTRAP) | SIGNAL_BIT(SIGSYS))
 
 struct child {
@@ -51,16 +51,16 @@ struct child {
 	bool ended;
 };
 
-static uint64_t taken;             /* the signals that are blocked and waited for */
+static uint64_t taken; /* the signals that are blocked and waited for */
 static uint64_t inherited_mask;
 static bool inherited_chld_ignored;
 static struct child children[SIGNALS_CHILDREN];
-static size_t child_slots;         /* slots in use, holes included */
-static bool reap_pending;          /* an end was announced and not yet looked for */
-static int stops_wanted;           /* WUNTRACED, or 0 */
+static size_t child_slots; /* slots in use, holes included */
+static bool reap_pending;  /* an end was announced and not yet looked for */
+static int stops_wanted;   /* WUNTRACED, or 0 */
 static bool empty_wanted;
 static bool kernel_reaping_allowed;
-static int signal_fd = -1;         /* open while the kernel reaps */
+static int signal_fd = -1; /* open while the kernel reaps */
 
 static void set_sigchld(void (*disposition)(int))
 {
@@ -92,13 +92,14 @@ void signals_restore_inherited(void)
 {
 	if (inherited_chld_ignored || signal_fd >= 0)
 		set_sigchld(inherited_chld_ignored ? SIG_IGN : SIG_DFL);
-	(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &inherited_mask, NULL, sizeof inherited_mask);
+	(void)syscall(
+		SYS_rt_sigprocmask, SIG_SETMASK, &inherited_mask, NULL, sizeof inherited_mask);
 }
 
 void signals_restore_clean(void)
 {
-	/* All zeroes are SIG_DFL, no flags and an empty mask in every architecture's kernel layout; libc's
-	 * sigaction would refuse 32 to 34. */
+	/* All zeroes are SIG_DFL, no flags and an empty mask in every architecture's kernel layout;
+	 * libc's sigaction would refuse 32 to 34. */
 	static const unsigned long by_default[16];
 	static const uint64_t none;
 
@@ -206,8 +207,8 @@ static void let_kernel_reap(void)
 	kernel_reaping_allowed = false; /* one try */
 	if (!kernel_tells_status())
 		return;
-	signal_fd = (int)syscall(
-		SYS_signalfd4, -1, &wanted, sizeof wanted, SFD_CLOEXEC | SFD_NONBLOCK);
+	signal_fd =
+		(int)syscall(SYS_signalfd4, -1, &wanted, sizeof wanted, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (signal_fd >= 0)
 		set_sigchld(SIG_IGN);
 }
@@ -279,7 +280,8 @@ static bool reap(struct event *event)
 
 		struct child *child = find_child(pid);
 		if (WIFSTOPPED(status)) {
-			*event = (struct event){.kind = EVENT_STOPPED, .pid = pid, .status = status};
+			*event =
+				(struct event){.kind = EVENT_STOPPED, .pid = pid, .status = status};
 			if (child)
 				return true;
 			continue;
@@ -315,8 +317,8 @@ static bool wait_for_signal(int64_t deadline_ns, struct event *event)
 {
 	struct timespec left;
 	siginfo_t info;
-	long signo = syscall(SYS_rt_sigtimedwait, &taken, &info, time_left(deadline_ns, &left),
-		sizeof taken);
+	long signo = syscall(
+		SYS_rt_sigtimedwait, &taken, &info, time_left(deadline_ns, &left), sizeof taken);
 
 	if (signo < 0) {
 		/* EINTR: shim was stopped and continued, or traced. */
@@ -358,7 +360,8 @@ static bool read_status(struct child *child, struct event *event)
 
 /*
  * While the kernel reaps: true when there is an event. A pidfd reports POLLIN when the process has
- * ended and POLLHUP when it has been reaped; only then is its status there, so only that is asked for.
+ * ended and POLLHUP when it has been reaped; only then is its status there, so only that is asked
+ * for.
  */
 static bool wait_for_any(int64_t deadline_ns, struct event *event)
 {
@@ -414,7 +417,8 @@ bool signals_is_stopped(pid_t pid)
 {
 	siginfo_t info = {.si_pid = 0};
 
-	return waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+	return waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid == pid;
 }
 
 int signals_send_group(pid_t pid, int signo)
@@ -431,9 +435,10 @@ int signals_send_group(pid_t pid, int signo)
 		errno = ENOSYS;
 		return -1;
 	}
-	int sent = (int)syscall(
-		SYS_pidfd_send_signal, child->pidfd, signo, NULL, PIDFD_SIGNAL_GROUP);
+	int sent =
+		(int)syscall(SYS_pidfd_send_signal, child->pidfd, signo, NULL, PIDFD_SIGNAL_GROUP);
 	if (sent < 0 && errno != ESRCH)
-		errno = ENOSYS; /* EINVAL from an old kernel, EPERM from a filter: both mean "not this way" */
+		errno = ENOSYS; /* EINVAL from an old kernel, EPERM from a filter: both mean "not
+				   this way" */
 	return sent;
 }

@@ -2,8 +2,8 @@
  * signals.h - the only place where PID 1 waits: signals, the ends of its children, and deadlines.
  *
  * Owns the signal mask, the dispositions, and the list of the children that shim has started. One
- * thread, no handlers: signals stay blocked and are taken one by one. Called by shim.c and forward.c,
- * and by spawn.c between fork and exec.
+ * thread, no handlers: signals stay blocked and are taken one by one. Called by shim.c and
+ * forward.c, and by spawn.c between fork and exec.
  */
 #ifndef SIGNALS_H
 #define SIGNALS_H
@@ -11,10 +11,10 @@
 #include "shim.h"
 
 enum event_kind {
-	EVENT_SIGNAL,   /* signo came from sender (0: the kernel, or another PID namespace) */
-	EVENT_EXIT,     /* pid, a child that is watched, ended with this wait status */
-	EVENT_STOPPED,  /* pid, a child that is watched, was stopped (after signals_watch_stops()) */
-	EVENT_EMPTY,    /* no child at all is left (after signals_want_empty()) */
+	EVENT_SIGNAL,  /* signo came from sender (0: the kernel, or another PID namespace) */
+	EVENT_EXIT,    /* pid, a child that is watched, ended with this wait status */
+	EVENT_STOPPED, /* pid, a child that is watched, was stopped (after signals_watch_stops()) */
+	EVENT_EMPTY,   /* no child at all is left (after signals_want_empty()) */
 	EVENT_DEADLINE, /* the time is over */
 	EVENT_LOST,     /* a child is watched, but there is none: its status went to someone else */
 };
@@ -28,18 +28,18 @@ struct event {
 };
 
 /*
- * First thing in main: blocks every signal and sets SIGCHLD to its default, since a parent that left it
- * ignored would cost us every exit status. Keeps what was inherited. With take_faults, SIGSEGV and the
- * like are blocked too, so that a sent one is forwarded; a fault of shim's own still ends it, since the
- * kernel unblocks what it forces (signal(7)).
+ * First thing in main: blocks every signal and sets SIGCHLD to its default, since a parent that
+ * left it ignored would cost us every exit status. Keeps what was inherited. With take_faults,
+ * SIGSEGV and the like are blocked too, so that a sent one is forwarded; a fault of shim's own
+ * still ends it, since the kernel unblocks what it forces (signal(7)).
  */
 void signals_init(bool take_faults);
 
 /* May the kernel reap orphans (Linux 6.15)? Not when each is to be seen (-w, debug output). */
 void signals_allow_kernel_reaping(bool allowed);
 
-/* In a child, before exec: the mask and dispositions as shim inherited them, or clean (an empty mask,
- * every signal at its default). Async-signal-safe. */
+/* In a child, before exec: the mask and dispositions as shim inherited them, or clean (an empty
+ * mask, every signal at its default). Async-signal-safe. */
 void signals_restore_inherited(void);
 void signals_restore_clean(void);
 
@@ -58,9 +58,10 @@ void signals_watch_stops(void);
 void signals_want_empty(void);
 
 /*
- * Blocks until something happens or the CLOCK_MONOTONIC time deadline_ns has come (< 0: none; 0: only
- * reap what has ended already). Ends of children come first, then signals, then the deadline. Orphans
- * are reaped on the way and are no event. Never fails: what the kernel refuses is done a plainer way.
+ * Blocks until something happens or the CLOCK_MONOTONIC time deadline_ns has come (< 0: none; 0:
+ * only reap what has ended already). Ends of children come first, then signals, then the deadline.
+ * Orphans are reaped on the way and are no event. Never fails: what the kernel refuses is done a
+ * plainer way.
  */
 void signals_next(int64_t deadline_ns, struct event *event);
 
@@ -71,9 +72,9 @@ uint64_t signals_take_pending(uint64_t set);
 bool signals_is_stopped(pid_t pid);
 
 /*
- * Sends signo to the process group that watched child pid leads. When the leader has been reaped its
- * number may belong to somebody else, so then only by pidfd (Linux 6.9). 0, or -1 and errno: ESRCH, there
- * is no such group any more; ENOSYS, the leader is gone and the kernel is too old.
+ * Sends signo to the process group that watched child pid leads. When the leader has been reaped
+ * its number may belong to somebody else, so then only by pidfd (Linux 6.9). 0, or -1 and errno:
+ * ESRCH, there is no such group any more; ENOSYS, the leader is gone and the kernel is too old.
  */
 int signals_send_group(pid_t pid, int signo);
 

@@ -1,8 +1,9 @@
 /*
  * spawn.c - starts a program as a child.
  *
- * Between clone and exec the child runs on a stack of its own in shim's memory while shim waits in the
- * kernel (vfork(2)): only async-signal-safe calls, and no write but to struct spawn and the environment.
+ * Between clone and exec the child runs on a stack of its own in shim's memory while shim waits in
+ * the kernel (vfork(2)): only async-signal-safe calls, and no write but to struct spawn and the
+ * environment.
  */
 #include "spawn.h"
 
@@ -69,8 +70,8 @@ const char *spawn_next_directory(const char *path, char *dir, size_t size)
 
 /*
  * execvp(3)'s rule for a script without a #! line: /bin/sh runs it. Not for a program of another
- * architecture, which a shell would only read as garbage. "sh" takes the slot before argv[0], so that
- * there is no limit to the arguments.
+ * architecture, which a shell would only read as garbage. "sh" takes the slot before argv[0], so
+ * that there is no limit to the arguments.
  */
 static void run_by_shell(char *path, char **argv)
 {
@@ -102,8 +103,8 @@ static void execute_path(char *path, char **argv)
 		run_by_shell(path, argv);
 }
 
-/* execvp(3) with glibc's rules, which musl's differ from: no search for a name with a slash, EACCES is
- * told only when nothing better was found, and scripts without #! go to the shell. */
+/* execvp(3) with glibc's rules, which musl's differ from: no search for a name with a slash, EACCES
+ * is told only when nothing better was found, and scripts without #! go to the shell. */
 static int execute(char **argv)
 {
 	char candidate[CANDIDATE_MAX];
@@ -128,15 +129,15 @@ static int execute(char **argv)
 		execute_path(candidate, argv);
 		if (errno == EACCES)
 			denied = true;
-		else if (errno != ENOENT && errno != ENOTDIR && errno != ESTALE && errno != ENODEV &&
-			errno != ETIMEDOUT)
+		else if (errno != ENOENT && errno != ENOTDIR && errno != ESTALE &&
+			 errno != ENODEV && errno != ETIMEDOUT)
 			return errno;
 	}
 	return denied ? EACCES : ENOENT;
 }
 
-/* sd_listen_fds(3): passed sockets are for the process that LISTEN_PID names. When that was shim, they
- * are the child's now. */
+/* sd_listen_fds(3): passed sockets are for the process that LISTEN_PID names. When that was shim,
+ * they are the child's now. */
 static void rename_listen_pid(void)
 {
 	static char variable[32];
@@ -146,7 +147,8 @@ static void rename_listen_pid(void)
 	for (char **p = environ; *p; p++) {
 		if (strncmp(*p, name, sizeof name - 1) != 0)
 			continue;
-		if (parse_number(*p + sizeof name - 1, 1, INT32_MAX, &pid) == 0 && pid == getppid()) {
+		if (parse_number(*p + sizeof name - 1, 1, INT32_MAX, &pid) == 0 &&
+			pid == getppid()) {
 			(void)format_text(variable, sizeof variable, "%s%d", name, (int)getpid());
 			*p = variable;
 		}
@@ -154,7 +156,8 @@ static void rename_listen_pid(void)
 	}
 }
 
-/* The new process group or session, and the terminal. Only a session that cannot be made is fatal. */
+/* The new process group or session, and the terminal. Only a session that cannot be made is fatal.
+ */
 static int place(struct spawn *s)
 {
 	switch (s->placement) {

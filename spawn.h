@@ -1,8 +1,8 @@
 /*
  * spawn.h - starts a program as a child, and explains why it could not.
  *
- * The child shares shim's memory until it has executed the program (CLONE_VM | CLONE_VFORK), so how far
- * it came is known at once and without a pipe. Called by shim.c and hooks.c.
+ * The child shares shim's memory until it has executed the program (CLONE_VM | CLONE_VFORK), so how
+ * far it came is known at once and without a pipe. Called by shim.c and hooks.c.
  */
 #ifndef SPAWN_H
 #define SPAWN_H
@@ -21,12 +21,12 @@ enum spawn_stage {
 
 struct spawn {
 	/* In. */
-	char **argv;               /* argv[-1] is there to be overwritten; argv is intact afterwards */
-	enum placement placement;  /* out, too: PLACE_SAME when no group could be made */
-	int terminal;              /* the terminal to hand to the new group, or -1 */
-	bool attach_terminal;      /* PLACE_SESSION: take the terminal on descriptor 0 */
-	bool clean_signals;        /* an empty mask and default dispositions, not what shim inherited */
-	bool hand_on_sockets;      /* LISTEN_PID that names shim is made to name the child */
+	char **argv; /* argv[-1] is there to be overwritten; argv is intact afterwards */
+	enum placement placement; /* out, too: PLACE_SAME when no group could be made */
+	int terminal;             /* the terminal to hand to the new group, or -1 */
+	bool attach_terminal;     /* PLACE_SESSION: take the terminal on descriptor 0 */
+	bool clean_signals;   /* an empty mask and default dispositions, not what shim inherited */
+	bool hand_on_sockets; /* LISTEN_PID that names shim is made to name the child */
 
 	/* Out. */
 	pid_t pid;
@@ -44,13 +44,13 @@ int spawn_run(struct spawn *s);
 const char *spawn_stage_name(enum spawn_stage stage);
 
 /*
- * One line on why: "cannot execute ./app: its interpreter /bin/bsh does not exist". Reads the file and
- * the limits, so it is for the way out only (explain.c). Returns the length written to buf.
+ * One line on why: "cannot execute ./app: its interpreter /bin/bsh does not exist". Reads the file
+ * and the limits, so it is for the way out only (explain.c). Returns the length written to buf.
  */
 size_t spawn_explain(const struct spawn *s, char *buf, size_t size);
 
-/* The next directory of a search path: copies it to dir ("." for an empty one) and returns where the
- * one after it starts, or NULL after the last. One that does not fit is returned as "". */
+/* The next directory of a search path: copies it to dir ("." for an empty one) and returns where
+ * the one after it starts, or NULL after the last. One that does not fit is returned as "". */
 const char *spawn_next_directory(const char *path, char *dir, size_t size);
 
 /* $PATH, or where glibc looks without one. */

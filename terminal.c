@@ -1,8 +1,8 @@
 /*
  * terminal.c - handing the terminal to the app's process group, and taking it back.
  *
- * All signals are blocked in shim, so a change of the foreground from the background is not answered
- * with SIGTTOU (ioctl_tty(2), TIOCSPGRP).
+ * All signals are blocked in shim, so a change of the foreground from the background is not
+ * answered with SIGTTOU (ioctl_tty(2), TIOCSPGRP).
  */
 #include "terminal.h"
 
@@ -17,9 +17,9 @@
 #include "signals.h"
 
 /*
- * In a fresh PID namespace both our group and the foreground one may live outside, and both read as 0.
- * The kernel's own check tells them apart: while SIGTTIN is blocked, a read by a background process
- * fails with EIO. Nothing is read, as nothing is asked for.
+ * In a fresh PID namespace both our group and the foreground one may live outside, and both read as
+ * 0. The kernel's own check tells them apart: while SIGTTIN is blocked, a read by a background
+ * process fails with EIO. Nothing is read, as nothing is asked for.
  */
 static bool may_read(int fd)
 {
@@ -35,7 +35,8 @@ int terminal_find(bool *in_foreground)
 		pid_t foreground = tcgetpgrp(candidates[i]);
 		if (foreground < 0)
 			continue; /* not a terminal, or not ours */
-		*in_foreground = foreground == getpgrp() && (foreground > 0 || may_read(candidates[i]));
+		*in_foreground =
+			foreground == getpgrp() && (foreground > 0 || may_read(candidates[i]));
 		return candidates[i];
 	}
 	return -1;
@@ -70,7 +71,8 @@ uint64_t terminal_detach(void)
 		return 0;
 	}
 	log_note(NOTE_DETACHED_LEADER, 0, 0, NULL);
-	/* The kernel has sent both before the call came back, so what is taken here is just those two. */
+	/* The kernel has sent both before the call came back, so what is taken here is just those
+	 * two. */
 	return signals_take_pending(SIGNAL_BIT(SIGHUP) | SIGNAL_BIT(SIGCONT));
 }
 

@@ -38,6 +38,7 @@ struct termlog_facts {
 	int64_t stop_ns;         /* when */
 	bool out_of_time;        /* grace was spent: the rest is SIGKILLed */
 	char survivors[160];     /* their names, when out of time */
+	char killed[96];         /* "worker (31)": those, not the app, that were reaped after a SIGKILL that was not shim's; or "" */
 
 	int64_t phase_ns[TERMLOG_PHASES];          /* how long each phase took; 0: it was not in it */
 	const char *phase_names[TERMLOG_PHASES];
@@ -61,6 +62,13 @@ void termlog_write(struct termlog_facts *facts, bool final);
 /* The pure part: one line without its line break, at most size - 1 bytes. Returns the length. now_ns: monotonic. */
 size_t termlog_text(const struct termlog_facts *facts, int64_t now_ns, bool final, char *buf, size_t size);
 size_t termlog_json(const struct termlog_facts *facts, int64_t now_ns, bool final, char *buf, size_t size);
+
+/* What the app itself ended with, 128+n for a signal; -1: it has not ended. */
+int termlog_own_code(const struct termlog_facts *facts);
+/* Did it die of a SIGKILL that was not shim's, while the kernel counted a kill for want of memory? */
+bool termlog_is_oom(const struct termlog_facts *facts);
+/* Its name, never NULL or empty. */
+const char *termlog_app(const struct termlog_facts *facts);
 
 /* How much of an end was out of memory, from the text of memory.events (v2: oom_kill, oom_group_kill is not counted) or
  * memory.oom_control (v1: oom_kill). -1 when it does not say. Pure. */

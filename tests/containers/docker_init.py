@@ -14,7 +14,7 @@ def test_info_names_the_init(env):
     assert version and version[1] not in ("", "N/A"), info
     with open(env.docker.log) as log:
         assert "failed to parse" not in log.read()
-    assert re.search(r"shim:\s+Version:\s+[0-9]", env.docker("version").must().out), env.docker("version")
+    assert re.search(r"shim:\s+Version:.*\s+GitCommit: +\S", env.docker("version").must().out), env.docker("version")
 
 
 def test_is_pid_1(env):
