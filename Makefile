@@ -1,31 +1,31 @@
-# shim: `make` builds ./shim, `make help` lists the rest. Nothing here installs a package but `demo`,
-# `check` and the other targets that say so.
+# shim: `make` builds ./shim and installs nothing; `make help` lists the rest.
 
 OBJECTS = shim.o signals.o spawn.o explain.o terminal.o forward.o procs.o descriptors.o outcome.o \
 	options.o compat.o voices.o scan.o termlog.o termtext.o termjson.o oom.o out.o install.o \
 	log.o util.o
 
-LIBC     = musl
-CC       = gcc
-PREFIX   = /usr/local
-BUILD    = build/$(LIBC)
-PYTHON   = python3
+LIBC    = musl
+CC      = gcc
+PREFIX  = /usr/local
+BUILD   = build/$(LIBC)
 
-WARN = -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes \
-	-Wold-style-definition -Wwrite-strings -Wcast-qual -Wcast-align -Wpointer-arith -Wundef \
-	-Wformat=2 -Wvla -Wswitch-enum -Wnull-dereference -Wdouble-promotion -Werror
+WARN = -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
+	-Wmissing-prototypes -Wold-style-definition -Wwrite-strings -Wcast-qual -Wcast-align \
+	-Wpointer-arith -Wundef -Wformat=2 -Wvla -Wswitch-enum -Wnull-dereference \
+	-Wdouble-promotion -Werror
 BASE = -std=c11 -D_GNU_SOURCE $(WARN)
 
 # musl: a static PIE. musl-gcc's own -static-pie links dynamically, so the pieces are named here.
 MUSL_INCLUDE = $(firstword $(wildcard /usr/include/*-linux-musl /usr/local/musl/include))
 MUSL_LIB     = $(firstword $(wildcard /usr/lib/*-linux-musl /usr/local/musl/lib))
-OPTIMIZE_musl = -Os -fomit-frame-pointer -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
-CFLAGS_musl  = $(OPTIMIZE_musl) -fPIE -fstack-protector-strong -nostdinc \
-	-isystem $(MUSL_INCLUDE) -isystem $(shell $(CC) -print-file-name=include) -isystem build/linux-headers
-LINK_musl    = $(CC) -nostdlib -static-pie $(LDFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections,--build-id=none \
-	-o $@ $(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $^ $(LIBS_musl) -Wl,--start-group $(MUSL_LIB)/libc.a -lgcc \
+CFLAGS_musl  = -Os -fPIE -fstack-protector-strong -fomit-frame-pointer -ffunction-sections \
+	-fdata-sections -fno-asynchronous-unwind-tables -nostdinc -isystem $(MUSL_INCLUDE) \
+	-isystem $(shell $(CC) -print-file-name=include) -isystem build/linux-headers
+LINK_musl    = $(CC) -nostdlib -static-pie $(LDFLAGS) \
+	-Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections,--build-id=none -o $@ \
+	$(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $^ -Wl,--start-group $(MUSL_LIB)/libc.a -lgcc \
 	-Wl,--end-group $(MUSL_LIB)/crtn.o
-CFLAGS_glibc = -O1 -g
+CFLAGS_glibc = -O1 -g -fstack-protector-strong
 LINK_glibc   = $(CC) $(CFLAGS_glibc) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 all: shim
@@ -45,11 +45,93 @@ $(BUILD)/%.o: %.c | build/linux-headers
 build/linux-headers:
 	@mkdir -p $@
 	@for d in linux asm-generic; do ln -sfn /usr/include/$$d $@/$$d; done
-	@ln -sfn $$(dirname $$(ls -d /usr/include/*-linux-gnu*/asm/unistd.h /usr/include/asm/unistd.h 2>/dev/null | head -n 1)) $@/asm
+	@ln -sfn $$(dirname $$(ls -d /usr/include/*-linux-gnu*/asm/unistd.h \
+		/usr/include/asm/unistd.h 2>/dev/null | head -n 1)) $@/asm
+
+# --- tests --------------------------------------------------------------------------------------
+
+PACKAGES_BUILD = gcc make musl-tools linux-libc-dev
+PACKAGES_CHECK = $(PACKAGES_BUILD) check pkg-config python3 strace util-linux procps mandoc \
+	shellcheck tini dumb-init catatonit busybox-static docker.io runc podman
+PACKAGES_DEMO  = $(PACKAGES_BUILD) python3 util-linux
+PACKAGES_LINT  = $(PACKAGES_BUILD) check clang clang-tidy clang-format cppcheck shellcheck mandoc
+
+ASAN       = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+UNIT_TESTS = $(basename $(notdir $(wildcard tests/unit/test_*.c)))
+PAYLOAD    = tests/payload
+
+# Every module but main's, with sanitizers, for the unit tests.
+build/unit/libshim.a: $(filter-out build/unit/shim.o,$(OBJECTS:%=build/unit/%))
+	ar rcs $@ $^
+
+build/unit/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -O1 -g $(ASAN) $(COVERAGE) -MMD -c -o $@ $<
+
+build/unit/test_%: tests/unit/test_%.c build/unit/libshim.a
+	$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -g $(ASAN) $(COVERAGE) -I. -MMD -o $@ $< \
+		build/unit/libshim.a $$(pkg-config --cflags --libs check)
+
+$(PAYLOAD): tests/payload.c | build/linux-headers
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O1 -static -o $@ $<
+
+unit: $(UNIT_TESTS:%=build/unit/%)
+
+# Everything the tests need that is built; the tests themselves build nothing.
+check-build: shim unit $(PAYLOAD)
+
+check:
+	@scripts/ensure-packages $(PACKAGES_CHECK)
+	@$(MAKE) --no-print-directory check-build
+	@tests/check
+
+demo:
+	@scripts/ensure-packages $(PACKAGES_DEMO)
+	@$(MAKE) --no-print-directory shim
+	@examples/demo.sh
+
+# The scenarios once more, with a shim that AddressSanitizer and UBSan watch.
+sanitize: $(PAYLOAD)
+	@scripts/ensure-packages $(PACKAGES_CHECK)
+	@$(MAKE) --no-print-directory LIBC=glibc BUILD=build/asan CFLAGS="$(ASAN)" build/asan/shim
+	@SHIM=build/asan/shim SHIM_SANITIZED=1 tests/run
+
+coverage:
+	@scripts/ensure-packages $(PACKAGES_CHECK)
+	@$(MAKE) --no-print-directory COVERAGE=--coverage unit
+	@for t in $(UNIT_TESTS); do build/unit/$$t >/dev/null || exit 1; done
+	@gcov -n -o build/unit $(filter-out shim.c,$(OBJECTS:.o=.c)) | grep -A1 "^File '[a-z_]*\.c'" | \
+		paste - - - | sed "s/^File//; s/--//"
+
+lint:
+	@scripts/ensure-packages $(PACKAGES_LINT)
+	@$(MAKE) --no-print-directory build/linux-headers
+	@scripts/lint $(OBJECTS:.o=.c)
+
+bench: shim
+	@bench/run
+
+# --- the rest -----------------------------------------------------------------------------------
+
+install: shim
+	install -D -m 755 shim $(DESTDIR)$(PREFIX)/bin/shim
+	install -D -m 644 man/shim.1 $(DESTDIR)$(PREFIX)/share/man/man1/shim.1
+	@for name in $(LINKS); do ln -sfn shim $(DESTDIR)$(PREFIX)/bin/$$name; done
 
 clean:
-	rm -rf build shim
+	rm -rf build shim $(PAYLOAD)
 
--include $(OBJECTS:%.o=$(BUILD)/%.d)
+help:
+	@echo 'make            build ./shim (static PIE, musl); installs nothing'
+	@echo 'make demo       install what is missing, build, show what shim does on a real server'
+	@echo 'make check      install what is missing, build, run all tests'
+	@echo 'make sanitize   the scenarios with AddressSanitizer and UBSan'
+	@echo 'make lint       cppcheck, gcc -fanalyzer, clang-tidy, shellcheck, mandoc'
+	@echo 'make coverage   line coverage of the unit tests'
+	@echo 'make bench      shim beside tini, dumb-init and catatonit'
+	@echo 'make install    to DESTDIR and PREFIX; LINKS="tini dumb-init catatonit" adds those names'
+	@echo 'make LIBC=glibc build dynamically against glibc (for sanitizers: CFLAGS=-fsanitize=…)'
 
-.PHONY: all clean
+-include $(wildcard $(BUILD)/*.d build/unit/*.d)
+
+.PHONY: all unit check-build check demo sanitize coverage lint bench install clean help
