@@ -53,7 +53,7 @@ def test_shell_wrapper_stop(env):
     took = container.stop("-t", "25").took
     assert took < 10, took
     assert "handler done" in container.logs(), container.logs()
-    assert "SIGTERM" in read(path), read(path)
+    assert "stop requested" in read(path), read(path)
 
 
 def test_out_of_memory(env):
