@@ -244,20 +244,19 @@ static void explain_exec(const struct spawn *s, char *reason, size_t size)
 	const char *name = s->argv[0];
 	bool found = *name && find_program(name, path, sizeof path);
 
+	(void)format_text(reason, size, "%s", error_text(s->error));
 	if (!*name)
 		(void)format_text(reason, size, "the name is empty");
 	else if (s->error == E2BIG)
 		explain_size(s->argv, reason, size);
 	else if (s->error == ENOENT && !found && !strchr(name, '/'))
 		(void)format_text(reason, size, "not found in PATH (%s)", spawn_search_path());
-	else if (!found)
-		(void)format_text(reason, size, "%s", error_text(s->error));
-	else if (s->error == EACCES)
+	else if (found && s->error == EACCES)
 		explain_denied(path, reason, size);
-	else if (s->error == ENOEXEC)
+	else if (found && s->error == ENOEXEC)
 		explain_format(path, reason, size);
-	else if (!explain_interpreter(path, reason, size))
-		(void)format_text(reason, size, "%s", error_text(s->error));
+	else if (found)
+		(void)explain_interpreter(path, reason, size);
 }
 
 /* fork(2) says EAGAIN for the cgroup's pids.max as well as for RLIMIT_NPROC. */
@@ -290,7 +289,8 @@ size_t spawn_explain(const struct spawn *s, char *buf, size_t size)
 	else
 		explain_fork(s->error, reason, sizeof reason);
 	if (s->stage == SPAWN_EXEC)
-		return format_text(buf, size, "cannot execute %s: %s", s->argv[0], reason);
+		return format_text(buf, size, "cannot execute %s: %s",
+			*s->argv[0] ? s->argv[0] : "''", reason);
 	return format_text(buf, size, "cannot start %s: %s: %s", s->argv[0],
 		spawn_stage_name(s->stage), reason);
 }

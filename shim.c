@@ -80,8 +80,7 @@ static int terminal = -1;        /* the one whose foreground was handed to the a
 static int sent_stop_signal;     /* what the app was told to stop with; 0: nothing yet */
 static bool is_lingering;
 
-/* --- what the actions are made of
- * ------------------------------------------------------------------ */
+/* --- what the actions are made of --- */
 
 /* The time budget starts with the first stop signal and is never extended. */
 static void begin_stop(int signo)
@@ -99,8 +98,7 @@ static int64_t earlier(int64_t a_ns, int64_t b_ns)
 	return a_ns < b_ns ? a_ns : b_ns;
 }
 
-/* --- actions: what a cell of the table does; each returns the phase that follows
- * ----------------------- */
+/* --- actions: what a cell of the table does; each returns the phase that follows --- */
 
 static enum phase stay(const struct event *event)
 {
@@ -245,8 +243,7 @@ static enum phase stop_rest(const struct event *event)
 	return phase;
 }
 
-/* --- the table
- * ---------------------------------------------------------------------------------------- */
+/* --- the table --- */
 
 static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) =
 	{
@@ -290,8 +287,7 @@ static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) =
 		[DONE] = {bug, bug, bug, bug, bug, bug, bug, bug},
 };
 
-/* --- entering a phase: each returns the phase that follows, itself to stay in it
- * ----------------------- */
+/* --- entering a phase: each returns the phase that follows, itself to stay in it --- */
 
 static enum phase enter_waiting(void)
 {
@@ -452,8 +448,7 @@ static void move_on(enum phase next, const char *why)
 	}
 }
 
-/* --- the loop
- * ------------------------------------------------------------------------------------------ */
+/* --- the loop --- */
 
 static enum occasion classify_signal(int signo)
 {
@@ -489,8 +484,7 @@ static void step(const struct event *event)
 	move_on(table[phase][occasion](event), occasion_names[occasion]);
 }
 
-/* --- before and after
- * ---------------------------------------------------------------------------------- */
+/* --- before and after --- */
 
 /* Takes NAME=value out of the environment and returns the value, or NULL. */
 static char *take_variable(const char *name)
@@ -582,9 +576,9 @@ static void prepare(void)
 	become_reaper();
 	if (!o.termination_none)
 		termlog_open(&o);
-	/* Whoever wants to hear of each orphan gets them one by one. */
-	signals_allow_kernel_reaping(!o.warn_reap && !log_prints(LEVEL_DEBUG) &&
-				     !(reaping && strcmp(reaping, "plain") == 0));
+	/* Debug output tells of each orphan, so each has to be seen. */
+	signals_set_reaping(!log_prints(LEVEL_DEBUG) && !(reaping && strcmp(reaping, "plain") == 0),
+		o.warn_reap);
 	facts.exit_code = -1;
 	facts.memory_limit = -1;
 	facts.app = o.command ? base_name(o.command[0]) : NULL;

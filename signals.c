@@ -60,6 +60,7 @@ static bool reap_pending;  /* an end was announced and not yet looked for */
 static int stops_wanted;   /* WUNTRACED, or 0 */
 static bool empty_wanted;
 static bool kernel_reaping_allowed;
+static bool orphans_are_said;
 static int signal_fd = -1; /* open while the kernel reaps */
 
 static void set_sigchld(void (*disposition)(int))
@@ -83,9 +84,10 @@ void signals_init(bool take_faults)
 	}
 }
 
-void signals_allow_kernel_reaping(bool allowed)
+void signals_set_reaping(bool kernel_may, bool say_orphans)
 {
-	kernel_reaping_allowed = allowed;
+	kernel_reaping_allowed = kernel_may && !say_orphans;
+	orphans_are_said = say_orphans;
 }
 
 void signals_restore_inherited(void)
@@ -232,7 +234,7 @@ static void note_reaped(pid_t pid, int status, bool is_orphan)
 		log_note(NOTE_REAPED_EXITED, pid, WEXITSTATUS(status), NULL);
 	else if (WIFSIGNALED(status))
 		log_note(NOTE_REAPED_KILLED, pid, WTERMSIG(status), NULL);
-	if (is_orphan)
+	if (is_orphan && orphans_are_said)
 		log_note(NOTE_ORPHAN_REAPED, pid, 0, NULL);
 }
 

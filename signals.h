@@ -35,8 +35,8 @@ struct event {
  */
 void signals_init(bool take_faults);
 
-/* May the kernel reap orphans (Linux 6.15)? Not when each is to be seen (-w, debug output). */
-void signals_allow_kernel_reaping(bool allowed);
+/* May the kernel reap orphans (Linux 6.15)? Not when each is to be seen: is each one said (-w)? */
+void signals_set_reaping(bool kernel_may, bool say_orphans);
 
 /* In a child, before exec: the mask and dispositions as shim inherited them, or clean (an empty
  * mask, every signal at its default). Async-signal-safe. */
