@@ -243,9 +243,11 @@ def start_exit_calls(lab, program):
     return calls[calls.index('execve'):]
 
 
-def repeated_calls(lab, program, action, few=20, many=100):
-    """System calls for each of many actions. action(held, n) does it n times; the first few are not counted."""
+def repeated_calls(lab, program, action, orphans=0, few=20, many=100):
+    """System calls for each of many actions, and their names. action(held, n) does it n times; the first few
+    do not count, nor do the orphans that the init is shown before."""
     with Held(lab, program).go() as held:
+        held.ask(f'paced {orphans}')
         action(held, 2)
         with Strace(lab, held) as strace:
             action(held, few)

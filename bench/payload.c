@@ -3,7 +3,7 @@
  * as little as an app can.
  *
  * payload stamp   stamp the first statement and the last, end
- * payload echo    stamp each SIGUSR1, answer with one byte on stdout
+ * payload echo N  make N orphans, then stamp each SIGUSR1 and answer with one byte on stdout
  * payload serve   obey the commands on stdin, one a line; the answer is the command's name,
  * nanoseconds, peak of zombies paced N       N orphans, each one made when the one before is gone
  *   stream N      N orphans as fast as they can be made
@@ -15,6 +15,7 @@
  * SIGUSR1 is answered with "signal".
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -33,9 +34,10 @@ enum { MOST = 20000, POLL_US = 200, GIVE_UP_S = 60 };
 /* Shared with every process made here. */
 struct herd {
 	atomic_int started;
-	atomic_int ended;
 	atomic_int peak;
 	_Atomic pid_t pids[MOST];
+	atomic_bool is_ending[MOST];
+	atomic_bool is_gone[MOST]; /* kept by count_zombies() */
 };
 
 static struct herd *herd;
@@ -74,22 +76,6 @@ static int stamp(int64_t started)
 	_exit(0);
 }
 
-static int echo(void)
-{
-	struct stamps *stamps = shared(STAMPS_SIZE, 0, STAMPS_FD);
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	while (write(STDOUT_FILENO, ".", 1) == 1) {
-		if (sigwaitinfo(&set, NULL) != SIGUSR1)
-			fail("sigwaitinfo");
-		stamps->taken = now_ns();
-	}
-	return 0;
-}
-
 /* An orphan's whole life. The slot is taken by the parent, so that slots are in the order of
  * creation. */
 static _Noreturn void orphan(int slot, int pipe_fd)
@@ -101,7 +87,7 @@ static _Noreturn void orphan(int slot, int pipe_fd)
 	if (pipe_fd >= 0)
 		while (read(pipe_fd, &c, 1) < 0 && errno == EINTR)
 			;
-	herd->ended++;
+	herd->is_ending[slot] = true;
 	_exit(0);
 }
 
@@ -115,14 +101,35 @@ static bool is_gone(int slot)
 	return herd->pids[slot] > 0 && kill(herd->pids[slot], 0) < 0 && errno == ESRCH;
 }
 
-/* What has ended but still has its number is a zombie. */
+static bool is_zombie(pid_t pid)
+{
+	char path[32], stat[64];
+	int fd;
+	ssize_t length;
+	const char *state;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	length = read(fd, stat, sizeof stat - 1);
+	close(fd);
+	stat[length < 0 ? 0 : length] = '\0';
+	state = strchr(stat, ')');
+	return state && state[1] && state[2] == 'Z';
+}
+
+/* Only those that are about to end or have ended are looked at closely: the rest is asleep. */
 static void count_zombies(int n)
 {
-	int gone = 0, zombies;
+	int zombies = 0;
 
-	for (int i = 0; i < n && herd->pids[i]; i++)
-		gone += is_gone(i);
-	zombies = herd->ended - gone;
+	for (int i = 0; i < n && herd->pids[i]; i++) {
+		if (!herd->is_ending[i] || herd->is_gone[i])
+			continue;
+		zombies += is_zombie(herd->pids[i]);
+		herd->is_gone[i] = is_gone(i);
+	}
 	if (zombies > herd->peak)
 		herd->peak = zombies;
 }
@@ -178,6 +185,23 @@ static int64_t paced(int n)
 		usleep(1000);
 	}
 	return now_ns() - start;
+}
+
+static int echo(int orphans)
+{
+	struct stamps *stamps = shared(STAMPS_SIZE, 0, STAMPS_FD);
+	sigset_t set;
+
+	paced(orphans);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	while (write(STDOUT_FILENO, ".", 1) == 1) {
+		if (sigwaitinfo(&set, NULL) != SIGUSR1)
+			fail("sigwaitinfo");
+		stamps->taken = now_ns();
+	}
+	return 0;
 }
 
 /* Watches from beside, since the one that makes the orphans has no time for it. */
@@ -356,7 +380,7 @@ int main(int argc, char **argv)
 		return stamp(started);
 	herd = shared(sizeof(*herd), MAP_ANONYMOUS, -1);
 	if (strcmp(mode, "echo") == 0)
-		return echo();
+		return echo(argc > 2 ? atoi(argv[2]) : 0);
 	if (strcmp(mode, "serve") == 0)
 		return serve();
 	dprintf(STDERR_FILENO, "payload: the app of bench/measure, not to be started by hand\n");
