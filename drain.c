@@ -81,8 +81,9 @@ int64_t drain_quiet_ns(const struct tcp_socket *s)
 		if (!s->timed || s->inode == 0 || s->unread > 0)
 			return 0;
 		/* Who got something later than it sent owes an answer, however long that takes. In
-		 * the same millisecond: it was answered, as fast servers do. */
-		if (!s->silent && s->received_ms < s->sent_ms)
+		 * the same millisecond: it was answered, as fast servers do, unless nothing was
+		 * ever sent. */
+		if (!s->silent && (s->mute || s->received_ms < s->sent_ms))
 			return 0;
 		if (s->unsent > 0) /* a slow reader is busy as long as it acknowledges */
 			data_ms = smaller(data_ms, s->acked_ms);
@@ -278,8 +279,9 @@ static void report(struct drain *d, bool last)
 	(void)format_duration(d->now_ns - d->options.start_ns, took);
 	if (last) {
 		if (d->active > 0)
-			log_at(LEVEL_WARN, "drain: %s are over, %u connections still active", took,
-				d->active);
+			log_at(LEVEL_WARN,
+				"drain: its limit of %s is reached with %u connections active",
+				took, d->active);
 		else
 			log_at(LEVEL_INFO, "drain: no active connection after %s (%u idle)", took,
 				d->open);

@@ -45,6 +45,7 @@ struct tcp_socket {
 	 * acked. */
 	bool timed;
 	bool silent; /* the peer has never sent a byte */
+	bool mute;   /* and we have never sent one */
 	uint32_t sent_ms;
 	uint32_t received_ms;
 	uint32_t acked_ms;

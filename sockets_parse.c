@@ -44,9 +44,14 @@ static void take_info(const unsigned char *info, size_t length, struct tcp_socke
 	socket->sent_ms = load_u32(info + offsetof(struct tcp_info, tcpi_last_data_sent));
 	socket->received_ms = load_u32(info + offsetof(struct tcp_info, tcpi_last_data_recv));
 	socket->acked_ms = load_u32(info + offsetof(struct tcp_info, tcpi_last_ack_recv));
-	if (length >= offsetof(struct tcp_info, tcpi_bytes_received) + 8) /* Linux 4.1 */
+	if (length >= offsetof(struct tcp_info, tcpi_bytes_received) + 8) { /* Linux 4.1 */
 		socket->silent =
 			load_u64(info + offsetof(struct tcp_info, tcpi_bytes_received)) == 0;
+		/* Acknowledged bytes: the SYN may be one of them. */
+		socket->mute = load_u64(info + offsetof(struct tcp_info, tcpi_bytes_acked)) <= 1;
+	}
+	if (length >= offsetof(struct tcp_info, tcpi_data_segs_out) + 4) /* Linux 4.6 */
+		socket->mute = load_u32(info + offsetof(struct tcp_info, tcpi_data_segs_out)) == 0;
 }
 
 /* false: an attribute's length does not fit. */
