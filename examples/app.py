@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A small web server that stops the way a server should: on SIGTERM it ends its work and says so.
 
-    app.py [PORT]
+    app.py [PORT [ADDRESS]]     8080 on all addresses; port 0: any that is free
 
 It stands for your application in Dockerfile.example and demo.sh.
 """
@@ -26,7 +26,8 @@ class Hello(BaseHTTPRequestHandler):
 
 def main():
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
-    server = ThreadingHTTPServer(("", port), Hello)
+    address = sys.argv[2] if len(sys.argv) > 2 else ""
+    server = ThreadingHTTPServer((address, port), Hello)
     server.daemon_threads = False  # server_close() waits for the requests that are being answered
 
     def stop(*_):

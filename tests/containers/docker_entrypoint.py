@@ -129,7 +129,7 @@ def test_message_outlives_sigkill_of_pid_1(env):
     container = env.docker.start(*mounted(path), *SHIM, "--", "/app", "stubborn").wait_for("app: ready")
     container.stop("-t", "2")
     assert container.ended() == 137
-    assert "stopping" in read(path) and "stop requested" in read(path), read(path)
+    assert "stopping" in read(path) and "SIGTERM" in read(path), read(path)
 
 
 def test_grace_ends_before_docker_does(env):
@@ -140,7 +140,7 @@ def test_grace_ends_before_docker_does(env):
     took = container.stop("-t", "25").took
     assert 3 < took < 15, took
     assert container.ended() == 137
-    assert "app" in read(path) and "stop requested" in read(path), read(path)
+    assert "grace period spent" in read(path) and "still alive: app (" in read(path), read(path)
 
 
 def test_stop_signal_is_rewritten(env):

@@ -79,7 +79,7 @@ def test_termination_message(env):
         container.kill("TERM")
         assert container.ended() == 7, read(container.output)
         assert read(container.output).endswith("app: handler done\n"), read(container.output)
-        assert "app exited 7" in read(path) and "SIGTERM" in read(path), (name, read(path))
+        assert "app exited 7" in read(path) and "stop requested" in read(path), (name, read(path))
 
 
 def test_shell_wrapper(env):
