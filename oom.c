@@ -45,6 +45,8 @@ static ssize_t read_file(const char *path, char *buf, size_t size)
 		if (n <= 0)
 			break;
 		length += (size_t)n;
+		if (length < size) /* these files come in one piece: no second read for the end */
+			break;
 	}
 	(void)close(fd); /* only read from */
 	return (ssize_t)length;
@@ -211,13 +213,13 @@ long long oom_limit(void)
 {
 	const char *name = own.v1 ? "memory.limit_in_bytes" : "memory.max";
 	long long smallest = -1;
-	char text[64];
 
 	if (own.dir[0] == '\0')
 		return -1;
 	/* A pod's limit, one above, kills just as well. Above the hierarchy's root there is no such
 	 * file. */
 	for (int up = 0; up < DEPTH_MAX; up++) {
+		char text[64];
 		ssize_t n = read_in(own.dir, up, name, text, sizeof(text));
 		if (n < 0)
 			break;

@@ -33,7 +33,7 @@ void out_format(struct out *o, const char *fmt, ...)
 static size_t sequence_length(const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
-	size_t n = 0;
+	size_t n;
 
 	if (s[0] < 0x80)
 		return 1;
@@ -43,6 +43,8 @@ static size_t sequence_length(const char *text)
 		n = 3;
 	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
 		n = 4;
+	else
+		return 0;
 	for (size_t i = 1; i < n; i++)
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;

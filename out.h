@@ -14,6 +14,7 @@ struct out {
 	size_t length;
 	size_t closers; /* JSON's open brackets, for which room is kept */
 	bool full;
+	bool dropped;   /* a field of JSON was taken back */
 };
 
 void out_put(struct out *o, const char *bytes, size_t n);

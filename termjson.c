@@ -35,6 +35,7 @@ static void json_end(struct out *o, struct mark m)
 	if (o->full) {
 		o->length = m.length;
 		o->closers = m.closers;
+		o->dropped = true;
 	}
 	o->full = false;
 }
@@ -134,11 +135,13 @@ static const char *reason(const struct termlog_facts *f, bool final)
 	return WIFSIGNALED(f->status) ? "Signalled" : "Error";
 }
 
+/* A hook is there with all of its fields or not at all. */
 static void json_hooks(struct out *o, const struct termlog_facts *f)
 {
 	struct mark array = json_begin(o, "hooks");
 	json_open(o, "[");
-	for (size_t i = 0; i < f->hook_count && i < TERMLOG_HOOKS && !o->full; i++) {
+	o->dropped = false;
+	for (size_t i = 0; i < f->hook_count && i < TERMLOG_HOOKS && !o->full && !o->dropped; i++) {
 		const struct termlog_hook *hook = &f->hooks[i];
 		struct mark element = json_begin(o, NULL);
 		json_open(o, "{");
@@ -149,6 +152,7 @@ static void json_hooks(struct out *o, const struct termlog_facts *f)
 			json_string(o, "outcome", hook->outcome, SHORT_MAX);
 			json_seconds(o, "seconds", hook->took_ns);
 		}
+		o->full = o->full || o->dropped;
 		json_close(o, "}");
 		json_end(o, element);
 	}

@@ -178,6 +178,18 @@ START_TEST(fifo_is_refused)
 }
 END_TEST
 
+/* Only for writing an open of a FIFO waits for its reader. */
+START_TEST(fifo_for_writing_only_is_refused)
+{
+	umask(0);
+	ck_assert_int_eq(mkfifo(path, 0222), 0);
+	if (seteuid(65534) != 0)
+		return;
+	alarm(5);
+	refused();
+}
+END_TEST
+
 START_TEST(symlink_is_refused)
 {
 	char target[128];
@@ -658,8 +670,9 @@ int main(void)
 	Suite *s = suite_create("termfile");
 	TCase *c = tcase_create("file");
 	const TTest *const tests[] = {named_is_created, none_and_peers_write_nothing,
-		default_is_not_created, directory_is_refused, fifo_is_refused, symlink_is_refused,
-		device_is_refused, no_such_directory, not_for_us, writable_but_not_readable,
+		default_is_not_created, directory_is_refused, fifo_is_refused,
+		fifo_for_writing_only_is_refused, symlink_is_refused, device_is_refused,
+		no_such_directory, not_for_us, writable_but_not_readable,
 		standard_descriptors_closed, read_only, full_disk, disk_full_within_text,
 		disk_full_within_json, file_size_limit, states_replace_each_other, before_us,
 		without_line_break, appended, truncated_and_rewritten, replaced_by_another_file,

@@ -582,6 +582,16 @@ START_TEST(json_escapes)
 }
 END_TEST
 
+static int count(const char *text, const char *piece)
+{
+	int n = 0;
+	while ((text = strstr(text, piece)) != NULL) {
+		text += strlen(piece);
+		n++;
+	}
+	return n;
+}
+
 /* Every size there is, with strings that grow when escaped: fields go, never halves of them. */
 START_TEST(json_cut_is_valid)
 {
@@ -604,6 +614,8 @@ START_TEST(json_cut_is_valid)
 			ck_assert_msg(is_json(buf), "size %zu: %s", size, buf);
 		else
 			ck_assert_uint_eq(n, 0);
+		/* a hook is whole or not there */
+		ck_assert_int_eq(count(buf, "\"kind\":"), count(buf, "\"seconds\":"));
 		if (size > all)
 			ck_assert_uint_eq(n, all);
 		last = n;
