@@ -54,14 +54,7 @@ static int send_group(int signo)
 		errno = ESRCH;
 		return -1;
 	}
-	if (signals_send_group(app, signo) == 0)
-		return 0;
-	if (errno != ENOSYS)
-		return -1;
-	/* The leader is gone and the kernel has no safe way to reach its group: one by one. */
-	int reached = procs_signal_group(signo, app, false);
-	errno = ESRCH;
-	return reached > 0 ? 0 : -1;
+	return procs_send_group(app, signo);
 }
 
 /* Everything but shim and its helpers. kill(2) reaches all at one instant, so that nobody forks out

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "signals.h"
 #include "util.h"
 
 struct directory_entry { /* linux_dirent64 of getdents64(2) */
@@ -53,7 +54,7 @@ bool procs_spares_any(void)
 static bool is_spared(pid_t pid)
 {
 	for (size_t i = 0; i < PROCS_HELPERS; i++)
-		if (spared[i] == pid)
+		if (pid && spared[i] == pid)
 			return true;
 	return false;
 }
@@ -120,7 +121,8 @@ static bool is_ours(const struct proc *p)
 	pid_t self = getpid();
 	struct proc above = *p;
 
-	if (p->pid == self || p->state == 'Z' || p->state == 'X' || is_spared(p->pid))
+	if (p->pid == self || p->state == 'Z' || p->state == 'X' || is_spared(p->pid) ||
+		is_spared(p->group))
 		return false;
 	for (int depth = 0; self != 1 && above.parent != self; depth++)
 		if (depth == DEPTH_MAX || above.parent <= 1 || !read_stat(above.parent, &above))
@@ -197,6 +199,17 @@ int procs_signal_group(int signo, pid_t group, bool stopped_only)
 	struct send send = {.signo = signo, .only = group, .stopped_only = stopped_only};
 
 	return procs_each(send_one, &send) < 0 ? -1 : send.reached;
+}
+
+int procs_send_group(pid_t leader, int signo)
+{
+	if (signals_send_group(leader, signo) == 0)
+		return 0;
+	if (errno != ENOSYS)
+		return -1;
+	int reached = procs_signal_group(signo, leader, false);
+	errno = ESRCH;
+	return reached > 0 ? 0 : -1;
 }
 
 struct names {

@@ -37,7 +37,12 @@ int procs_signal_group(int signo, pid_t group, bool stopped_only);
  * read. */
 int procs_names(char *buf, size_t size);
 
-/* A helper of shim's own: never visited from now on (on: true) or no longer spared. */
+/* Sends signo to the process group of a watched child, also when that has ended and the kernel is
+ * too old to reach it safely (signals_send_group()). 0, or -1 and errno. */
+int procs_send_group(pid_t leader, int signo);
+
+/* A helper of shim's own, and its process group: never visited from now on (on), or no longer
+ * spared. */
 enum { PROCS_HELPERS = 64 };
 void procs_spare(pid_t pid, bool on);
 bool procs_spares_any(void);

@@ -8,6 +8,7 @@
 #define SHIM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -43,6 +44,16 @@ enum placement {
 	PLACE_SESSION, /* its own session, with the terminal as its controlling one */
 };
 
+/* Lists of steps, by when they run. */
+enum hook_kind { HOOK_PRE_START, HOOK_POST_START, HOOK_PRE_STOP, HOOK_POST_STOP, HOOK_KINDS };
+
+/* A repeatable option's texts, in order. */
+enum { LIST_MAX = 16 };
+struct text_list {
+	const char *items[LIST_MAX];
+	size_t count;
+};
+
 /*
  * Everything the command line, SHIM_OPTS and the name shim was called by decide. Strings point into
  * argv or the environment and live as long as the process. options_defaults() fills in what nobody
@@ -76,6 +87,28 @@ struct options {
 	bool termination_none;       /* "none": never write */
 	enum format termination_format;
 	bool termination_on_failure; /* only when the app failed */
+
+	struct text_list wait_for;
+	int64_t wait_timeout_ns, wait_interval_ns;
+
+	struct text_list hooks[HOOK_KINDS];
+	struct text_list hook_headers; /* "Name: value" */
+	int64_t hook_timeout_ns;       /* each hook's */
+	const char *hook_ca;           /* PEM file; NULL: certificates are not checked */
+	bool second_stop_skips;        /* any repeated stop signal ends the drain, not only INT */
+
+	int64_t drain_min_ns, drain_max_ns; /* < 0: do not drain; no limit but the grace period's */
+	int64_t drain_idle_ns;
+	uint16_t drain_ports[LIST_MAX]; /* none: all that the container listens on */
+	size_t drain_port_count;
+
+	const char *health;      /* "[ADDR:]PORT", or NULL */
+	const char *ready_probe; /* a target, or NULL */
+	const char *ready_file;  /* a path, or NULL */
+
+	const char *check; /* --check: a target */
+	int64_t check_timeout_ns;
+	bool explain;
 
 	const char *install_dir; /* --install */
 

@@ -35,6 +35,9 @@ struct pidfd_info_64 {
 #define PIDFD_GET_INFO_64   _IOWR(0xFF, 11, struct pidfd_info_64)
 #define PIDFD_INFO_EXIT_BIT (UINT64_C(1) << 3)
 #define PIDFD_SIGNAL_GROUP  (1U << 2) /* Linux 6.9 */
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434 /* the same on every architecture */
+#endif
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424 /* the same on every architecture */
 #endif
@@ -131,6 +134,13 @@ int signals_watch(pid_t pid, int pidfd)
 	return 0;
 }
 
+bool signals_has_ended(pid_t pid)
+{
+	struct child *child = find_child(pid);
+
+	return child && child->ended;
+}
+
 void signals_forget(pid_t pid)
 {
 	struct child *child = find_child(pid);
@@ -215,10 +225,9 @@ static void let_kernel_reap(void)
 		set_sigchld(SIG_IGN);
 }
 
-/* Back to the plain way: only that one tells when the last child is gone. */
-void signals_want_empty(void)
+/* Back to the plain way. */
+static void reap_ourselves(void)
 {
-	empty_wanted = true;
 	kernel_reaping_allowed = false;
 	if (signal_fd >= 0) {
 		set_sigchld(SIG_DFL);
@@ -226,6 +235,45 @@ void signals_want_empty(void)
 		signal_fd = -1;
 	}
 	reap_pending = true;
+}
+
+/* Only the plain way tells when the last child is gone. */
+void signals_want_empty(void)
+{
+	empty_wanted = true;
+	reap_ourselves();
+}
+
+/*
+ * While the kernel reaps, a child could be gone before there is a pidfd for it: for that moment it
+ * does not, and what becomes a zombie in it is fetched in the next round.
+ */
+pid_t signals_fork(void)
+{
+	bool kernel_reaps = signal_fd >= 0;
+
+	if (kernel_reaps)
+		set_sigchld(SIG_DFL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (kernel_reaps)
+			(void)close(signal_fd);
+		return 0;
+	}
+	int error = errno;
+	int pidfd = pid > 0 && kernel_reaps ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	if (pid > 0 && signals_watch(pid, pidfd) < 0) {
+		(void)kill(pid, SIGKILL); /* too many; it is an orphan to us then */
+		error = EAGAIN;
+		pid = -1;
+	}
+	if (kernel_reaps && (pidfd >= 0 || pid < 0)) {
+		set_sigchld(SIG_IGN);
+		reap_pending = true;
+	} else if (kernel_reaps)
+		reap_ourselves();
+	errno = error;
+	return pid;
 }
 
 static void note_reaped(pid_t pid, int status, bool is_orphan)
@@ -266,6 +314,8 @@ static bool none_left(struct event *event)
 /* Reaps what has ended. True when that is an event; the rest is left for the next call. */
 static bool reap(struct event *event)
 {
+	bool fewer = false;
+
 	for (;;) {
 		int status;
 		pid_t pid = wait4(-1, &status, WNOHANG | stops_wanted, NULL);
@@ -277,7 +327,8 @@ static bool reap(struct event *event)
 		if (pid == 0) {
 			log_note(NOTE_NONE_TO_REAP, 0, 0, NULL);
 			reap_pending = false;
-			return false;
+			*event = (struct event){.kind = fewer ? EVENT_FEWER : EVENT_DEADLINE};
+			return fewer;
 		}
 
 		struct child *child = find_child(pid);
@@ -291,6 +342,7 @@ static bool reap(struct event *event)
 		note_reaped(pid, status, !child);
 		if (child)
 			return exit_event(child, status, event);
+		fewer = empty_wanted;
 		if (kernel_reaping_allowed)
 			let_kernel_reap();
 	}

@@ -15,6 +15,7 @@ enum event_kind {
 	EVENT_EXIT,    /* pid, a child that is watched, ended with this wait status */
 	EVENT_STOPPED, /* pid, a child that is watched, was stopped (after signals_watch_stops()) */
 	EVENT_EMPTY,   /* no child at all is left (after signals_want_empty()) */
+	EVENT_FEWER,   /* orphans ended, and some child is left (after signals_want_empty()) */
 	EVENT_DEADLINE, /* the time is over */
 	EVENT_LOST,     /* a child is watched, but there is none: its status went to someone else */
 };
@@ -47,6 +48,13 @@ void signals_restore_clean(void);
  * list is full (SIGNALS_CHILDREN). */
 enum { SIGNALS_CHILDREN = 64 };
 int signals_watch(pid_t pid, int pidfd);
+
+/* fork(2): the child is watched from the start, whoever reaps. In it (0) everything is as in shim,
+ * but that it hears of children of its own. -1 and errno. */
+pid_t signals_fork(void);
+
+/* Has this watched child ended, as far as was told? */
+bool signals_has_ended(pid_t pid);
 
 /* The caller is done with an ended child and its process group. */
 void signals_forget(pid_t pid);

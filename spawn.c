@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "log.h"
 #include "signals.h"
 #include "terminal.h"
@@ -73,7 +74,7 @@ const char *spawn_next_directory(const char *path, char *dir, size_t size)
  * architecture, which a shell would only read as garbage. "sh" takes the slot before argv[0], so
  * that there is no limit to the arguments.
  */
-static void run_by_shell(char *path, char **argv)
+static void run_by_shell(char *path, char **argv, char **environment)
 {
 	static char shell[] = "sh";
 	char head[4] = "";
@@ -91,21 +92,21 @@ static void run_by_shell(char *path, char **argv)
 	}
 	argv[-1] = shell;
 	argv[0] = path;
-	(void)execve("/bin/sh", argv - 1, environ);
+	(void)execve("/bin/sh", argv - 1, environment);
 	argv[0] = name;
 	errno = ENOEXEC; /* no shell: then the file itself is what could not be run */
 }
 
-static void execute_path(char *path, char **argv)
+static void execute_path(char *path, char **argv, char **environment)
 {
-	(void)execve(path, argv, environ);
+	(void)execve(path, argv, environment);
 	if (errno == ENOEXEC)
-		run_by_shell(path, argv);
+		run_by_shell(path, argv, environment);
 }
 
 /* execvp(3) with glibc's rules, which musl's differ from: no search for a name with a slash, EACCES
  * is told only when nothing better was found, and scripts without #! go to the shell. */
-static int execute(char **argv)
+static int execute(char **argv, char **environment)
 {
 	char candidate[CANDIDATE_MAX];
 	char *name = argv[0];
@@ -114,7 +115,7 @@ static int execute(char **argv)
 	if (!*name)
 		return ENOENT;
 	if (strchr(name, '/')) {
-		execute_path(name, argv);
+		execute_path(name, argv, environment);
 		return errno;
 	}
 	if (strlen(name) > 255)
@@ -126,7 +127,7 @@ static int execute(char **argv)
 		size_t length = strlen(candidate);
 		candidate[length] = '/';
 		strcpy(candidate + length + 1, name);
-		execute_path(candidate, argv);
+		execute_path(candidate, argv, environment);
 		if (errno == EACCES)
 			denied = true;
 		else if (errno != ENOENT && errno != ENOTDIR && errno != ESTALE &&
@@ -183,6 +184,18 @@ static int place(struct spawn *s)
 	return 0;
 }
 
+/* A hook's output belongs to the container's log, and the app's sockets and input are not for it.
+ */
+static void redirect_hook(void)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (null > 0)
+		(void)dup2(null, STDIN_FILENO); /* without one it keeps the app's input */
+	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
+	descriptors_close(NULL, 0);
+}
+
 static int child_main(void *context)
 {
 	struct spawn *s = context;
@@ -192,13 +205,15 @@ static int child_main(void *context)
 		s->error = errno;
 		_exit(EXIT_SHIM);
 	}
+	if (s->is_hook)
+		redirect_hook();
 	if (s->hand_on_sockets)
 		rename_listen_pid();
 	if (s->clean_signals)
 		signals_restore_clean();
 	else
 		signals_restore_inherited();
-	s->error = execute(s->argv);
+	s->error = execute(s->argv, s->environment ? s->environment : environ);
 	s->stage = SPAWN_EXEC;
 	log_note(NOTE_EXEC_FAILED, s->error, 0, s->argv[0]);
 	_exit(s->error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXEC);

@@ -21,11 +21,13 @@ enum spawn_stage {
 
 struct spawn {
 	/* In. */
-	char **argv; /* argv[-1] is there to be overwritten; argv is intact afterwards */
+	char **argv;        /* argv[-1] is there to be overwritten; argv is intact afterwards */
+	char **environment; /* NULL: shim's own */
 	enum placement placement; /* out, too: PLACE_SAME when no group could be made */
 	int terminal;             /* the terminal to hand to the new group, or -1 */
 	bool attach_terminal;     /* PLACE_SESSION: take the terminal on descriptor 0 */
 	bool clean_signals;   /* an empty mask and default dispositions, not what shim inherited */
+	bool is_hook;         /* stdin is /dev/null, stdout is stderr, nothing else is inherited */
 	bool hand_on_sockets; /* LISTEN_PID that names shim is made to name the child */
 
 	/* Out. */

@@ -1,0 +1,118 @@
+/*
+ * workers.c - children that are forks of shim itself.
+ */
+#include "workers.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "descriptors.h"
+#include "procs.h"
+#include "signals.h"
+#include "util.h"
+
+struct slot {
+	char reason[WORKERS_REASON];
+};
+
+static struct slot *slots; /* shared with the workers */
+static pid_t owners[WORKERS_SLOTS];
+
+int workers_init(void)
+{
+	void *page;
+
+	if (slots)
+		return 0;
+	page = mmap(NULL, WORKERS_SLOTS * sizeof *slots, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return -1;
+	slots = page;
+	return 0;
+}
+
+static int find_slot(pid_t owner)
+{
+	for (int i = 0; i < WORKERS_SLOTS; i++)
+		if (owners[i] == owner)
+			return i;
+	return -1;
+}
+
+/* The signals stay blocked: what shim sends to the whole container is not for its own children, and
+ * a broken connection is an error of write(2) then. */
+static _Noreturn void work_in_child(const struct work *work, pid_t parent, struct slot *slot)
+{
+	enum { KEEP_MAX = 8 };
+	int keep[KEEP_MAX];
+	size_t count = work->keep_count < KEEP_MAX ? work->keep_count : KEEP_MAX;
+
+	(void)setpgid(0, 0); /* a nicety: it is never signalled as a group */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (getppid() != parent)
+		_exit(EXIT_SHIM);
+	memcpy(keep, work->keep, count * sizeof *keep);
+	descriptors_close(keep, count);
+	_exit(work->run(work->context, slot->reason, sizeof slot->reason));
+}
+
+pid_t workers_start(const struct work *work)
+{
+	pid_t parent = getpid();
+	int slot = find_slot(0);
+
+	if (slot < 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	slots[slot].reason[0] = '\0';
+	pid_t pid = signals_fork();
+	if (pid == 0)
+		work_in_child(work, parent, &slots[slot]);
+	if (pid > 0) {
+		owners[slot] = pid;
+		procs_spare(pid, true);
+	}
+	return pid;
+}
+
+/* The other side of the page may be a process gone wild: no terminator can be relied on, nor that
+ * what it wrote may be printed. */
+void workers_peek_reason(pid_t pid, char *buf, size_t size)
+{
+	int slot = find_slot(pid);
+	size_t length = 0;
+
+	buf[0] = '\0';
+	if (slot < 0)
+		return;
+	while (length + 1 < size && length < sizeof slots[slot].reason) {
+		char c = ((volatile struct slot *)slots)[slot].reason[length];
+		if (!c)
+			break;
+		buf[length++] = c >= ' ' && c != 0x7f ? c : '?';
+	}
+	buf[length] = '\0';
+}
+
+void workers_take_reason(pid_t pid, char *buf, size_t size)
+{
+	int slot = find_slot(pid);
+
+	workers_peek_reason(pid, buf, size);
+	if (slot >= 0)
+		owners[slot] = 0;
+	procs_spare(pid, false);
+	signals_forget(pid);
+}
+
+void workers_kill(pid_t pid)
+{
+	if (find_slot(pid) >= 0 && !signals_has_ended(pid))
+		(void)kill(pid, SIGKILL);
+}

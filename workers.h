@@ -1,0 +1,43 @@
+/*
+ * workers.h - children that are forks of shim itself: requests, waits, the drain watcher, the
+ * health server. Their exit status is their answer, and their last words stand in shared memory.
+ *
+ * Owns the shared page of reasons. Called by hooks.c, waits.c and shim.c.
+ */
+#ifndef WORKERS_H
+#define WORKERS_H
+
+#include <stddef.h>
+
+#include "shim.h"
+
+enum { WORKERS_REASON = 160, WORKERS_SLOTS = 32 };
+
+/* What a worker does, and where it may say why it failed. Its return value is its exit status. */
+struct work {
+	int (*run)(void *context, char *reason, size_t size);
+	void *context;
+	const int *keep; /* descriptors from 3 on that it needs */
+	size_t keep_count;
+};
+
+/* Makes the shared page; once, before the first worker. 0, or -1 and errno. */
+int workers_init(void);
+
+/*
+ * Forks: the child leads its own process group, dies with shim, keeps every signal blocked and no
+ * descriptor from 3 on but those it needs. It is watched (signals.h) and spared from what goes to
+ * all processes (procs.h). Returns its pid, or -1 and errno.
+ */
+pid_t workers_start(const struct work *work);
+
+/* The worker has ended: its reason ("" if it gave none) in buf, and its slot is free again. */
+void workers_take_reason(pid_t pid, char *buf, size_t size);
+
+/* Its reason so far, while it runs. */
+void workers_peek_reason(pid_t pid, char *buf, size_t size);
+
+/* Ends it, now. Its end is still an event. */
+void workers_kill(pid_t pid);
+
+#endif
