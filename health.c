@@ -1,0 +1,186 @@
+/*
+ * health.c - the health server's loop: one process, one poll, 64 connections.
+ *
+ * Owns the connections and their buffers (one mapping, given back to the kernel when nobody is
+ * connected). Runs in a forked child of PID 1. With no request under way it sleeps without a
+ * deadline, however many idle connections there are.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "health_client.h"
+#include "log.h"
+#include "shim.h"
+#include "util.h"
+
+enum { ACCEPTS = 32 };
+
+static const int64_t pause_ns = 200 * NS_PER_MS; /* no descriptor left: try again */
+
+/* The one to give way: of the kind that is needed least the one that has been so for longest. */
+static struct client *find_victim(struct server *s)
+{
+	struct client *victim = NULL;
+
+	for (size_t i = 0; i < CLIENTS; i++) {
+		struct client *c = &s->clients[i];
+
+		if (c->state == CLIENT_NONE)
+			continue;
+		if (victim == NULL || c->state < victim->state ||
+			(c->state == victim->state && c->since_ns < victim->since_ns))
+			victim = c;
+	}
+	return victim;
+}
+
+static struct client *find_slot(struct server *s)
+{
+	if (s->connected == CLIENTS)
+		client_drop(s, find_victim(s));
+	for (size_t i = 0; i < CLIENTS; i++) {
+		if (s->clients[i].state == CLIENT_NONE)
+			return &s->clients[i];
+	}
+	return NULL; /* cannot be */
+}
+
+static void greet(struct server *s, int fd)
+{
+	struct client *c = find_slot(s);
+
+	if (c == NULL) {
+		(void)close(fd);
+		return;
+	}
+	s->is_touched = true;
+	client_begin(s, c, fd);
+}
+
+static bool is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static void accept_some(struct server *s)
+{
+	for (int i = 0; i < ACCEPTS; i++) {
+		int fd = accept4(s->options->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0) {
+			greet(s, fd);
+			continue;
+		}
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return;
+		if (errno == EINTR || errno == ECONNABORTED)
+			continue;
+		/* The listener stays readable: without a pause this would spin. */
+		if (!is_shortage(errno) || s->connected == 0) {
+			s->accept_at_ns = s->now_ns + pause_ns;
+			return;
+		}
+		client_drop(s, find_victim(s));
+	}
+}
+
+static int64_t nearest_deadline(const struct server *s)
+{
+	int64_t nearest = s->accept_at_ns;
+
+	for (size_t i = 0; i < CLIENTS; i++) {
+		const struct client *c = &s->clients[i];
+
+		if (c->state != CLIENT_NONE && c->deadline_ns >= 0 &&
+			(nearest < 0 || c->deadline_ns < nearest))
+			nearest = c->deadline_ns;
+	}
+	return nearest;
+}
+
+static short wanted_events(enum client_state state)
+{
+	if (state == CLIENT_WRITING)
+		return POLLOUT;
+	return state == CLIENT_PROBING ? 0 : POLLIN; /* 0: still told of a hang-up */
+}
+
+enum { AT_LISTENER = CLIENTS, AT_PROBER, PLACES };
+
+/* Sleeps until something happens. */
+static int wait_for(struct server *s, struct pollfd *places)
+{
+	int64_t deadline = s->connected > 0 ? nearest_deadline(s) : s->accept_at_ns;
+	int64_t left = deadline < 0 ? -1 : deadline - clock_now_ns();
+	struct timespec time = {0};
+
+	for (size_t i = 0; i < CLIENTS; i++) {
+		const struct client *c = &s->clients[i];
+		bool is_there = s->connected > 0 && c->state != CLIENT_NONE;
+
+		places[i] = (struct pollfd){
+			is_there ? c->fd : -1, is_there ? wanted_events(c->state) : (short)0, 0};
+	}
+	places[AT_LISTENER] =
+		(struct pollfd){s->accept_at_ns < 0 ? s->options->listener : -1, POLLIN, 0};
+	places[AT_PROBER] = (struct pollfd){s->prober, POLLIN, 0};
+	if (left > 0)
+		time = (struct timespec){(time_t)(left / NS_PER_S), (long)(left % NS_PER_S)};
+	if (ppoll(places, PLACES, deadline < 0 ? NULL : &time, NULL) < 0 && errno != EINTR)
+		return -1;
+	s->now_ns = clock_now_ns();
+	return 0;
+}
+
+/* Nobody is connected: the memory goes back, an attack leaves nothing behind. */
+static void give_back(struct server *s)
+{
+	if (s->is_touched && madvise(s->clients, CLIENTS * sizeof(*s->clients), MADV_DONTNEED) == 0)
+		s->is_touched = false; /* zeroes are CLIENT_NONE */
+}
+
+static int loop(struct server *s)
+{
+	struct pollfd places[PLACES];
+
+	for (;;) {
+		if (s->connected == 0)
+			give_back(s);
+		if (wait_for(s, places) < 0)
+			return EXIT_SHIM;
+		for (size_t i = 0; i < CLIENTS && s->connected > 0; i++)
+			client_attend(s, &s->clients[i], places[i].revents);
+		if (places[AT_PROBER].revents != 0 && clients_take_verdict(s) < 0) {
+			log_at(LEVEL_WARN, "health: the process that asks %s is gone",
+				s->options->probe_name);
+			return EXIT_SHIM; /* a new server brings a new one */
+		}
+		if (s->accept_at_ns >= 0 && s->accept_at_ns <= s->now_ns)
+			s->accept_at_ns = -1;
+		if (places[AT_LISTENER].revents != 0)
+			accept_some(s);
+	}
+}
+
+int health_serve(const struct health_options *options)
+{
+	struct server s = {.options = options, .accept_at_ns = -1, .prober = -1};
+
+	status_protect(options->page);
+	if (options->probe != NULL) {
+		s.prober = health_prober_start(options);
+		if (s.prober < 0)
+			return EXIT_SHIM;
+	}
+	s.clients = mmap(NULL, CLIENTS * sizeof(*s.clients), PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (s.clients == MAP_FAILED)
+		return EXIT_SHIM;
+	if (options->seal != NULL && options->seal(HEALTH_SERVER) < 0)
+		return EXIT_SHIM;
+	return loop(&s);
+}
