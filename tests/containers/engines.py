@@ -148,17 +148,23 @@ class Docker(Cli):
 
 
 class Podman(Cli):
-    # Debian's crun and its default limits do not start on every machine; a registry is never asked.
-    run_flags = ["--network", "none", "--pull", "never", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
+    run_flags = ["--network", "none", "--pull", "never"]  # a registry is never asked
 
     def __init__(self, work, shim):
         folder = os.path.join(work, "p")
-        os.mkdir(folder)
+        os.makedirs(f"{folder}/helpers")
         self.shim = shim
-        self.run_flags = self.run_flags + ["--cgroup-parent", "/" + os.path.basename(work)]
+        self.cgroup_flags = ["--cgroup-parent", "/" + os.path.basename(work)]
+        self.run_flags = self.run_flags + self.cgroup_flags
         self.argv = [program("podman", "/usr/bin/podman"), "--root", f"{folder}/root", "--runroot", f"{folder}/runroot",
                      "--tmpdir", f"{folder}/tmp", "--runtime", program("runc", "/usr/sbin/runc"),
                      "--cgroup-manager=cgroupfs", "--events-backend=none"]
+        # Pods are held by the program of this name in this folder. The default limits are more than some machines allow.
+        shutil.copy(shim, f"{folder}/helpers/catatonit")
+        with open(f"{folder}/containers.conf", "w") as file:
+            file.write(f'[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
+                       f'[engine]\nhelper_binaries_dir = ["{folder}/helpers", "/usr/lib/podman"]\n')
+        os.environ["CONTAINERS_CONF"] = f"{folder}/containers.conf"
         probe = self("info")
         if probe.code != 0:
             raise Unavailable(f"podman does not start: {probe.err.strip()}")

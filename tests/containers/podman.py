@@ -5,7 +5,7 @@ import re
 
 from docker_entrypoint import SHIM, message_file, mounted, read
 from docker_limits import EAT, MEMORY
-from engines import BASE
+from engines import BASE, Container, wait_until
 from terminal import Terminal
 
 NEEDS = ["podman"]
@@ -76,21 +76,31 @@ def test_terminal(env):
         assert terminal.wait() == 8, (way, terminal.seen)
 
 
-def test_pause_container_of_a_pod(env):
-    """A pod whose infra container is `catatonit -P`: it holds the namespaces, and TERM ends it at once with 0."""
+def test_pause(env):
+    """`catatonit -P`: it holds on without an app, and TERM ends it at once with 0."""
     container = env.podman.start("--entrypoint", "/catatonit", BASE, "-P")
     assert container.is_running()
-    took = container.stop("-t", "20").took
-    assert took < 10 and container.ended() == 0, (took, container.logs())
+    took = container.stop("-t", "10").took
+    assert took < 8 and container.ended() == 0, (took, container.logs())
 
 
-def test_not_pid_1(env):
-    """A pod's shared PID namespace: no PID 1 of its own, signals and codes all the same."""
-    first = env.podman.start("--entrypoint", "/catatonit", BASE, "-P")
-    second = env.podman.start("--pid", f"container:{first.name}", *SHIM, "--", "/app").wait_for("app: ready")
-    second.stop("-t", "25")
-    assert second.ended() == 7, second.logs()
-    first.stop("-t", "25")
+def test_pod(env):
+    """podman's own infra container with shim as its catatonit: holds the pod, reaps in it, ends with it."""
+    name = f"pod{os.getpid()}"
+    create = ["--name", name, "--network", "none", "--share", "pid,ipc,uts", *env.podman.cgroup_flags]
+    env.podman("pod", "create", *create).must()
+    run = ["run", "-d", "--pod", name, "--pull", "never", *SHIM, "--", "/app"]
+    app = Container(env.podman, env.podman(*run).must().out.strip())
+    app.wait_for("app: ready")
+    assert re.search(r"^ +1 /catatonit -P", app.exec("ps", "-o", "pid,args").must().out, re.M), app.exec("ps")
+    app.exec("sh", "-c", "for i in 1 2 3 4 5; do (sleep 0.1 &); done").must()
+    wait_until(lambda: ") Z " not in app.exec("sh", "-c", "sleep 0.3; cat /proc/[0-9]*/stat").out, "no zombie")
+    app.stop("-t", "10")  # first: podman ends infra and the rest side by side, and takes the shared PID namespace away
+    assert app.ended() == 7 and "handler done" in app.logs(), app.logs()
+    assert env.podman("pod", "stop", "-t", "10", name).must().took < 8
+    pod = env.podman("pod", "inspect", name, "--format", "{{.InfraContainerID}}").must()
+    infra = Container(env.podman, pod.out.strip())
+    assert infra.ended() == 0, infra.logs()
 
 
 def test_install(env):
