@@ -20,7 +20,7 @@
 
 /* More of the app's text than this is not moved to close the gap that ours leaves: the file may be
  * huge. */
-enum { MOVE_MAX = 65536, CHUNK = 4096 };
+enum { MOVE_MAX = 65536, CHUNK = 4096, REST_MIN = 8 };
 
 static struct {
 	bool readable;
@@ -161,10 +161,13 @@ static off_t find_own(const struct stat *st)
 		return end;
 	while (k > 0 && now[k - 1] == file.text[k - 1])
 		k--;
+	if (k == 0)
+		return file.offset;
 	/* An app that has held the file open without O_APPEND writes over the head of ours. The
 	 * byte before the part that is still ours is certainly the app's; when it ends a line, what
-	 * follows is not. Else it cannot be told apart and stays. */
-	if (k == 0 || now[k - 1] == '\n')
+	 * follows is not, unless it is so short that the app may well have written the same. What
+	 * cannot be told apart stays. */
+	if (now[k - 1] == '\n' && file.length - k >= REST_MIN)
 		return file.offset + (off_t)k;
 	return end;
 }

@@ -462,8 +462,8 @@ START_TEST(held_open_and_written_over)
 	state("draining: something long");
 	ck_assert_int_eq(write(fd, "fatal\n", 6), 6);
 	holds("fatal\nng: something long\n");
-	state("stopping");
-	holds("fatal\nstopping\n");
+	state("stopping: SIGTERM");
+	holds("fatal\nstopping: SIGTERM\n");
 	ck_assert_int_eq(write(fd, "more\n", 5), 5);
 	end(0);
 	holds("fatal\nmore\napp exited 0\n");
@@ -484,6 +484,23 @@ START_TEST(written_over_without_line_break)
 	end(0);
 	holds("fataling\napp exited 0\n");
 	close(fd);
+}
+END_TEST
+
+/* What looks like the last bytes of ours, in its place, is the app's when it is that short. */
+START_TEST(rewritten_much_alike)
+{
+	termlog_open(&opts);
+	state("draining");
+	app_writes(O_TRUNC, "1234567\n\nmore\n");
+	end(0);
+	holds("1234567\n\nmore\napp exited 0\n");
+	app_writes(O_TRUNC, "");
+	facts.ended = false;
+	state("draining");
+	app_writes(O_TRUNC, "1234\ning\n");
+	end(0);
+	holds("1234\ning\napp exited 0\n");
 }
 END_TEST
 
@@ -676,7 +693,7 @@ int main(void)
 		standard_descriptors_closed, read_only, full_disk, disk_full_within_text,
 		disk_full_within_json, file_size_limit, states_replace_each_other, before_us,
 		without_line_break, appended, truncated_and_rewritten, replaced_by_another_file,
-		held_open_and_written_over, written_over_without_line_break,
+		held_open_and_written_over, written_over_without_line_break, rewritten_much_alike,
 		held_open_for_appending, large_before_and_after, too_large_to_move, sparse_giant,
 		line_fits_the_kubelets_window, json_in_the_file, on_failure_success_takes_back,
 		on_failure_keeps_the_apps, on_failure_failure_is_written, killed_while_writing};
