@@ -11,7 +11,7 @@ def percentile(samples, share):
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-STATISTICS = {'median': statistics.median, 'min': min, 'p99': lambda s: percentile(s, 0.99)}
+STATISTICS = {'median': statistics.median, 'min': min, 'max': max, 'p99': lambda s: percentile(s, 0.99)}
 
 
 class Results:
