@@ -162,6 +162,7 @@ static int tini_parse(struct options *o, int argc, char **argv)
 	}
 	o->command = argv + s.next;
 	tini_environment(o, verbosity);
+	log_init(voice_of(AS_TINI), (enum level)o->verbosity);
 	return GO_ON;
 }
 
@@ -390,16 +391,20 @@ enum personality compat_personality(const char *argv0)
 
 /*
  * "tini PROGRAM -- ARGS" is how tini's own usage has it, and its getopt (catatonit's as well) takes
- * that "--" out of PROGRAM's arguments. So it goes, but only from there: a later one has always
- * been meant for the program.
+ * that
+ * "--" out of PROGRAM's arguments. So it goes, but only from there: a later one has always been
+ * meant for the program, and one before PROGRAM ends it all. POSIXLY_CORRECT turns it off, as it
+ * does with glibc.
  */
 static void drop_separator(struct options *o)
 {
-	if (o->command && strcmp(o->command[0], "--") != 0 && o->command[1] &&
-		strcmp(o->command[1], "--") == 0) {
-		o->command[1] = o->command[0];
-		o->command++;
-	}
+	char **command = o->command;
+
+	if (getenv("POSIXLY_CORRECT") || !command || strcmp(command[-1], "--") == 0 ||
+		!command[1] || strcmp(command[1], "--") != 0)
+		return;
+	command[1] = command[0];
+	o->command++;
 }
 
 int compat_parse(struct options *o, int argc, char **argv)
@@ -418,7 +423,7 @@ int compat_parse(struct options *o, int argc, char **argv)
 	if (o->personality == AS_DUMB_INIT)
 		return dumb_init_parse(o, argv);
 	status = o->personality == AS_TINI ? tini_parse(o, argc, argv) : catatonit_parse(o, argv);
-	if (status == GO_ON && !getenv("POSIXLY_CORRECT"))
+	if (status == GO_ON)
 		drop_separator(o);
 	return status;
 }
