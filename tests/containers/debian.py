@@ -11,8 +11,9 @@ import subprocess
 STATUS = "/var/lib/dpkg/status"
 INFO = "/var/lib/dpkg/info"
 LINKS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
-EMPTY = ("dev", "proc", "sys", "run", "tmp", "root", "etc/apt/apt.conf.d", "etc/apt/preferences.d", "var/lib/apt/lists/partial",
-         "var/cache/apt/archives/partial", "var/log/apt", "var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers")
+EMPTY = ("dev", "proc", "sys", "run", "tmp", "root", "etc/apt/apt.conf.d", "etc/apt/preferences.d",
+         "var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/log/apt",
+         "var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers")
 
 
 def installed():

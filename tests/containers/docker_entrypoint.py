@@ -172,7 +172,8 @@ def test_install(env):
     os.mkdir(volume)
     env.docker.run("--rm", "-v", f"{volume}:/out", *SHIM, "--install", "/out").must()
     assert stat.S_IMODE(os.stat(f"{volume}/shim").st_mode) == 0o755
-    done = env.docker.run("--rm", "-v", f"{volume}:/in:ro", "--entrypoint", "/in/shim", BASE, "--", "sh", "-c", "exit 6")
+    use = ["-v", f"{volume}:/in:ro", "--entrypoint", "/in/shim", BASE]
+    done = env.docker.run("--rm", *use, "--", "sh", "-c", "exit 6")
     assert done.code == 6, done
 
 

@@ -32,8 +32,8 @@ def test_out_of_memory_of_a_child(env):
 def test_out_of_memory_as_json(env):
     """oomKilled, exitCode and signal are fields."""
     path = message_file(env)
-    container = env.docker.start(*MEMORY, *mounted(path), "--user", "12345:0", *SHIM, "--termination-format", "json", "--",
-                                 *EAT.split())
+    container = env.docker.start(*MEMORY, *mounted(path), "--user", "12345:0", *SHIM, "--termination-format", "json",
+                                 "--", *EAT.split())
     assert container.ended() == 137, container.logs()
     facts = json.loads(read(path))
     assert facts["oomKilled"] is True and facts["exitCode"] == 137, facts

@@ -13,7 +13,7 @@ BASE_PACKAGES = ["apt", "bash", "coreutils", "dash", "dpkg", "grep", "sed", "fin
 
 
 def build_packages():
-    """What the file itself installs: so the base has exactly that, and a package that is missing there fails the build."""
+    """What the file itself installs: the base has just that, and a package that is missing in it fails the build."""
     with open(f"{TOP}/Dockerfile.example") as file:
         line = re.search(r"apt-get install [^&]*", file.read().replace("\\\n", " "))[0]
     return [word for word in line.split()[2:] if not word.startswith("-")]
@@ -46,7 +46,8 @@ def test_example_image(env):
     assert config["Entrypoint"] == ["/shim", "--"] and config["User"] == "10001:10001", config
     assert config["StopSignal"] == "SIGTERM" and "8080/tcp" in config["ExposedPorts"], config
     assert config["Labels"]["org.opencontainers.image.version"] == "1.0.0", config
-    container = env.docker.start("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "hello:1.0.0")
+    hardened = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+    container = env.docker.start(*hardened, "hello:1.0.0")
     container.wait_for("listening on port 8080")
     get = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:8080/').read())"
     assert container.exec("python3", "-c", get).must().out == "b'hello\\n'\n"

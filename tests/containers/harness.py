@@ -138,6 +138,7 @@ class Running:
 
 
 def run(tests, options):
+    os.chdir(options.inside)  # conmon leaves a file "oom" where it was started
     env = Env(options.inside, options.shim)
     problems = env.start({need for test in tests for need in test.needs})
     counts = {"ok": 0, "FAIL": 0, "skip": 0}

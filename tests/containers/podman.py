@@ -108,5 +108,6 @@ def test_install(env):
     volume = f"{env.folder}/volume"
     os.mkdir(volume)
     env.podman.run("--rm", "-v", f"{volume}:/out", *SHIM, "--install", "/out").must()
-    done = env.podman.run("--rm", "-v", f"{volume}:/in:ro", "--entrypoint", "/in/shim", BASE, "--", "sh", "-c", "exit 6")
+    use = ["-v", f"{volume}:/in:ro", "--entrypoint", "/in/shim", BASE]
+    done = env.podman.run("--rm", *use, "--", "sh", "-c", "exit 6")
     assert done.code == 6, done
