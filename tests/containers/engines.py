@@ -159,7 +159,7 @@ class Podman(Cli):
         self.argv = [program("podman", "/usr/bin/podman"), "--root", f"{folder}/root", "--runroot", f"{folder}/runroot",
                      "--tmpdir", f"{folder}/tmp", "--runtime", program("runc", "/usr/sbin/runc"),
                      "--cgroup-manager=cgroupfs", "--events-backend=none"]
-        # Pods are held by the program of this name in this folder. The default limits are more than some machines allow.
+        # Pods are held by the program of this name in this folder; the default limits are too much for some machines.
         shutil.copy(shim, f"{folder}/helpers/catatonit")
         with open(f"{folder}/containers.conf", "w") as file:
             file.write(f'[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'

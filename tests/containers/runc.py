@@ -102,7 +102,7 @@ def test_read_only_message_file(env):
 def test_symbolic_link_as_message_file(env):
     """An image that puts a symbolic link at --termination-log does not make shim write elsewhere."""
     script = ("ln -s /tmp/victim /tmp/link; echo keep >/tmp/victim;"
-              " exec /shim --termination-log /tmp/link -- cat /tmp/victim")
+              " exec /shim -s --termination-log /tmp/link -- cat /tmp/victim")
 
     def tmpfs(config):
         config["mounts"].append({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"})
