@@ -1,8 +1,8 @@
 /*
  * termlog.h - the termination message: facts in, one line out, into the file that kubectl describe reads.
  *
- * Owns the descriptor of the termination file and the cgroup's counters. Every failure is a debug line at most: the exit status
- * and the time of the exit are never affected. Called by shim.c.
+ * Owns the descriptor of the termination file. Every failure is one line of level info at most: the exit status and the time of
+ * the exit are never affected. The words are termtext.c's and termjson.c's, the cgroup's counters oom.c's. Called by shim.c.
  */
 #ifndef TERMLOG_H
 #define TERMLOG_H
@@ -61,6 +61,8 @@ void termlog_write(struct termlog_facts *facts, bool final);
 
 /* The pure part: one line without its line break, at most size - 1 bytes. Returns the length. now_ns: monotonic. */
 size_t termlog_text(const struct termlog_facts *facts, int64_t now_ns, bool final, char *buf, size_t size);
+/* One object, valid whatever the size: fields that do not fit are left out. reason is one of Completed, Error, Signalled, OOMKilled,
+ * GraceExceeded, Failed, Stopped (never ran), and Stopping while nothing is decided; message is the line of text. */
 size_t termlog_json(const struct termlog_facts *facts, int64_t now_ns, bool final, char *buf, size_t size);
 
 /* What the app itself ended with, 128+n for a signal; -1: it has not ended. */

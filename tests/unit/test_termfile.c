@@ -250,6 +250,24 @@ START_TEST(writable_but_not_readable)
 }
 END_TEST
 
+/* Of the same size as before, so only its time tells that it was written to. */
+START_TEST(writable_only_and_rewritten)
+{
+	static const struct timespec long_ago[2] = {{1, 0}, {1, 5}};
+	app_writes(0, "");
+	ck_assert_int_eq(chmod(path, 0222), 0);
+	if (seteuid(65534) != 0)
+		return;
+	termlog_open(&opts);
+	state("draining");
+	ck_assert_int_eq(seteuid(0), 0);
+	app_writes(O_TRUNC, "theirs!!\n");
+	ck_assert_int_eq(utimensat(AT_FDCWD, path, long_ago, 0), 0);
+	end(1);
+	holds("theirs!!\n\napp exited 1\n");
+}
+END_TEST
+
 START_TEST(standard_descriptors_closed)
 {
 	close(0);
@@ -690,11 +708,12 @@ int main(void)
 		default_is_not_created, directory_is_refused, fifo_is_refused,
 		fifo_for_writing_only_is_refused, symlink_is_refused, device_is_refused,
 		no_such_directory, not_for_us, writable_but_not_readable,
-		standard_descriptors_closed, read_only, full_disk, disk_full_within_text,
-		disk_full_within_json, file_size_limit, states_replace_each_other, before_us,
-		without_line_break, appended, truncated_and_rewritten, replaced_by_another_file,
-		held_open_and_written_over, written_over_without_line_break, rewritten_much_alike,
-		held_open_for_appending, large_before_and_after, too_large_to_move, sparse_giant,
+		writable_only_and_rewritten, standard_descriptors_closed, read_only, full_disk,
+		disk_full_within_text, disk_full_within_json, file_size_limit,
+		states_replace_each_other, before_us, without_line_break, appended,
+		truncated_and_rewritten, replaced_by_another_file, held_open_and_written_over,
+		written_over_without_line_break, rewritten_much_alike, held_open_for_appending,
+		large_before_and_after, too_large_to_move, sparse_giant,
 		line_fits_the_kubelets_window, json_in_the_file, on_failure_success_takes_back,
 		on_failure_keeps_the_apps, on_failure_failure_is_written, killed_while_writing};
 
