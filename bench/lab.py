@@ -52,7 +52,7 @@ def shim_path():
 
 
 class Lab:
-    """A directory with the measuring programs and a copy of every init: one file system, nobody else's mappings."""
+    """The measuring programs and a copy of every init: one file system, nobody else's mappings."""
 
     def __init__(self, ours_only=False):
         if os.geteuid() != 0:
@@ -85,7 +85,8 @@ class Lab:
         common = ['-std=c11', '-D_GNU_SOURCE', *WARN]
         for command in (
                 [os.environ.get('CC', 'gcc'), *common, '-O2', '-o', self.measure, f'{HERE}/measure.c'],
-                [static, *common, '-Os', '-static', '-s', '-o', self.payload, f'{HERE}/payload.c']):
+                [static, *common, '-Os', '-static', '-s', '-o', self.payload,
+                 f'{HERE}/payload.c', f'{HERE}/herd.c']):
             subprocess.run(command, check=True)
 
     def _copy(self, name, ours, own_name, to_group):
@@ -243,7 +244,7 @@ def start_exit_calls(lab, program):
     return calls[calls.index('execve'):]
 
 
-def repeated_calls(lab, program, action, orphans=0, few=20, many=100):
+def repeated_calls(lab, program, action, orphans=0, few=5, many=50):
     """System calls for each of many actions, and their names. action(held, n) does it n times; the first few
     do not count, nor do the orphans that the init is shown before."""
     with Held(lab, program).go() as held:
@@ -251,10 +252,10 @@ def repeated_calls(lab, program, action, orphans=0, few=20, many=100):
         action(held, 2)
         with Strace(lab, held) as strace:
             action(held, few)
-            time.sleep(0.05)
+            time.sleep(0.03)
             before = len(strace.calls())
             action(held, many)
-            time.sleep(0.05)
+            time.sleep(0.03)
             calls = strace.calls()[before:]
     return len(calls) / many, calls
 
