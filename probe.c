@@ -31,6 +31,7 @@ struct attempt {
 	char *reason;
 	size_t size;
 	int fd;
+	struct net_address peer;
 	struct tls *tls;
 };
 
@@ -90,7 +91,13 @@ static int connect_host(struct attempt *a)
 		return -1;
 	a->stage = "connecting";
 	a->fd = net_connect(&addresses, a->deadline_ns);
-	return a->fd < 0 ? fail_errno(a, errno) : 0;
+	if (a->fd < 0)
+		return fail_errno(a, errno);
+	a->peer.length = sizeof a->peer.v6;
+	/* Asked now: after a reset the socket has forgotten it. */
+	if (getpeername(a->fd, &a->peer.any, &a->peer.length) != 0)
+		return fail_errno(a, errno);
+	return 0;
 }
 
 /* The host as text for TLS: no zone, and localhost where none was given. */
@@ -145,6 +152,47 @@ static int send_request(struct attempt *a)
 	return 0;
 }
 
+/*
+ * OpenSSL, and so most servers in Python, Ruby or Node, closes a TLS port that is spoken to in
+ * clear without a word. One look with the start of a handshake tells it from a server in trouble:
+ * any answer to it is a record.
+ */
+static bool speaks_tls(struct attempt *a)
+{
+	static const unsigned char hello[] = {
+		0x16, 0x03, 0x01, 0x00, 0x2f, /* record: handshake, 47 bytes */
+		0x01, 0x00, 0x00, 0x2b,       /* ClientHello, 43 bytes */
+		0x03, 0x03,  /* TLS 1.2; 32 bytes of random, of which none is needed here */
+		[43] = 0x00, /* no session */
+		0x00, 0x04, 0xc0, 0x2f, 0x00, 0xff, /* two suites */
+		0x01, 0x00,                         /* one compression: none */
+	};
+	int64_t limit = clock_now_ns() + NS_PER_S;
+	unsigned char answer[2] = {0};
+	ssize_t n = -1;
+	int fd;
+
+	limit = limit < a->deadline_ns ? limit : a->deadline_ns;
+	fd = net_connect_one(&a->peer, SOCK_STREAM, limit);
+	if (fd < 0)
+		return false;
+	if (net_write(fd, hello, sizeof hello, limit) > 0)
+		n = net_read(fd, answer, sizeof answer, limit);
+	(void)close(fd); /* the answer is in hand */
+	return n == sizeof answer && (answer[0] == 0x15 || answer[0] == 0x16) && answer[1] == 3;
+}
+
+/* The server closed; error is 0 or how reading failed. */
+static int judge_close(struct attempt *a, const struct http_answer *answer, int error)
+{
+	if (answer->count == 0 && a->tls == NULL && speaks_tls(a))
+		return fail(a, "the port speaks TLS");
+	if (error != 0)
+		return fail_errno(a, error);
+	return fail(a, answer->count == 0 ? "connection closed without an answer"
+					  : "connection closed within the answer");
+}
+
 static int judge_status(struct attempt *a, int status)
 {
 	if (http_is_success(status))
@@ -164,11 +212,10 @@ static int read_status(struct attempt *a)
 		ssize_t n = a->tls != NULL ? tls_read(a->tls, data, sizeof data, a->deadline_ns)
 					   : net_read(a->fd, data, sizeof data, a->deadline_ns);
 
+		if (n == 0 || (n < 0 && errno == ECONNRESET))
+			return judge_close(a, &answer, n < 0 ? errno : 0);
 		if (n < 0)
 			return a->tls != NULL ? fail_tls(a, errno) : fail_errno(a, errno);
-		if (n == 0)
-			return fail(a, answer.count == 0 ? "connection closed without an answer"
-							 : "connection closed within the answer");
 		verdict = http_answer_feed(&answer, data, (size_t)n);
 	}
 	switch (verdict) {
@@ -207,6 +254,7 @@ static int probe_unix(struct attempt *a)
 	static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM};
 	struct span path = a->target->path;
 	struct net_address address = {.length = 0};
+	int error = 0;
 
 	a->stage = "connecting";
 	address.local.sun_family = AF_UNIX;
@@ -223,10 +271,14 @@ static int probe_unix(struct attempt *a)
 		a->fd = net_connect_one(&address, types[i], a->deadline_ns);
 		if (a->fd >= 0)
 			return 0;
-		if (errno != EPROTOTYPE)
+		if (error == 0 || error == EPROTOTYPE)
+			error = errno;
+		/* Of another type: a path says so, in the abstract namespace it is simply not
+		 * found. */
+		if (errno != EPROTOTYPE && errno != ECONNREFUSED)
 			break;
 	}
-	return fail_errno(a, errno);
+	return fail_errno(a, error);
 }
 
 static int probe_file(struct attempt *a)

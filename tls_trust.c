@@ -93,8 +93,7 @@ static const br_x509_pkey *get_pkey(const br_x509_class *const *ctx, unsigned *u
 		return t->minimal.vtable->get_pkey(&t->minimal.vtable, usages);
 	if (usages != NULL)
 		*usages = BR_KEYTYPE_KEYX | BR_KEYTYPE_SIGN;
-	/* BearSSL's getter wants it writable, and does not write. */
-	return t->decoder.err == 0 ? NULL : &t->decoder.pkey;
+	return t->decoder.decoded && t->decoder.err == 0 ? &t->decoder.pkey : NULL;
 }
 
 static const br_x509_class trust_class = {
