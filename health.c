@@ -109,28 +109,49 @@ static short wanted_events(enum client_state state)
 	return state == CLIENT_PROBING ? 0 : POLLIN; /* 0: still told of a hang-up */
 }
 
-enum { AT_LISTENER = CLIENTS, AT_PROBER, PLACES };
+/* What to wait for. No holes: ppoll() refuses more places than the process may have descriptors. */
+struct watch {
+	size_t count;
+	struct pollfd places[CLIENTS + 2];
+	struct client *clients[CLIENTS + 2]; /* NULL: the listener or the prober */
+};
+
+static void watch_add(struct watch *w, int fd, short events, struct client *c)
+{
+	w->places[w->count] = (struct pollfd){fd, events, 0};
+	w->clients[w->count++] = c;
+}
+
+static bool has_happened(const struct watch *w, int fd)
+{
+	for (size_t i = 0; i < w->count && fd >= 0; i++) {
+		if (w->clients[i] == NULL && w->places[i].fd == fd)
+			return w->places[i].revents != 0;
+	}
+	return false;
+}
 
 /* Sleeps until something happens. */
-static int wait_for(struct server *s, struct pollfd *places)
+static int wait_for(struct server *s, struct watch *w)
 {
 	int64_t deadline = s->connected > 0 ? nearest_deadline(s) : s->accept_at_ns;
 	int64_t left = deadline < 0 ? -1 : deadline - clock_now_ns();
 	struct timespec time = {0};
 
-	for (size_t i = 0; i < CLIENTS; i++) {
-		const struct client *c = &s->clients[i];
-		bool is_there = s->connected > 0 && c->state != CLIENT_NONE;
+	w->count = 0;
+	if (s->accept_at_ns < 0)
+		watch_add(w, s->options->listener, POLLIN, NULL);
+	if (s->prober >= 0)
+		watch_add(w, s->prober, POLLIN, NULL);
+	for (size_t i = 0; i < CLIENTS && s->connected > 0; i++) {
+		struct client *c = &s->clients[i];
 
-		places[i] = (struct pollfd){
-			is_there ? c->fd : -1, is_there ? wanted_events(c->state) : (short)0, 0};
+		if (c->state != CLIENT_NONE)
+			watch_add(w, c->fd, wanted_events(c->state), c);
 	}
-	places[AT_LISTENER] =
-		(struct pollfd){s->accept_at_ns < 0 ? s->options->listener : -1, POLLIN, 0};
-	places[AT_PROBER] = (struct pollfd){s->prober, POLLIN, 0};
 	if (left > 0)
 		time = (struct timespec){(time_t)(left / NS_PER_S), (long)(left % NS_PER_S)};
-	if (ppoll(places, PLACES, deadline < 0 ? NULL : &time, NULL) < 0 && errno != EINTR)
+	if (ppoll(w->places, w->count, deadline < 0 ? NULL : &time, NULL) < 0 && errno != EINTR)
 		return -1;
 	s->now_ns = clock_now_ns();
 	return 0;
@@ -145,23 +166,25 @@ static void give_back(struct server *s)
 
 static int loop(struct server *s)
 {
-	struct pollfd places[PLACES];
+	struct watch watch;
 
 	for (;;) {
 		if (s->connected == 0)
 			give_back(s);
-		if (wait_for(s, places) < 0)
+		if (wait_for(s, &watch) < 0)
 			return EXIT_SHIM;
-		for (size_t i = 0; i < CLIENTS && s->connected > 0; i++)
-			client_attend(s, &s->clients[i], places[i].revents);
-		if (places[AT_PROBER].revents != 0 && clients_take_verdict(s) < 0) {
+		for (size_t i = 0; i < watch.count; i++) {
+			if (watch.clients[i] != NULL)
+				client_attend(s, watch.clients[i], watch.places[i].revents);
+		}
+		if (has_happened(&watch, s->prober) && clients_take_verdict(s) < 0) {
 			log_at(LEVEL_WARN, "health: the process that asks %s is gone",
 				s->options->probe_name);
 			return EXIT_SHIM; /* a new server brings a new one */
 		}
 		if (s->accept_at_ns >= 0 && s->accept_at_ns <= s->now_ns)
 			s->accept_at_ns = -1;
-		if (places[AT_LISTENER].revents != 0)
+		if (has_happened(&watch, s->options->listener))
 			accept_some(s);
 	}
 }
