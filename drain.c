@@ -2,8 +2,7 @@
  * drain.c - waits until the connections that a stop would break are gone or idle.
  *
  * Owns struct drain. Called by shim.c in a forked child. The clock is CLOCK_MONOTONIC; the kernel
- * says for each connection how long ago data came and went, so that nothing is remembered from look
- * to look but the time of the last activity.
+ * says for each connection how long ago data came and went, dialogue.c whether an answer is due.
  */
 #include <errno.h>
 #include <poll.h>
@@ -11,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "dialogue.h"
 #include "drain.h"
 #include "log.h"
 #include "owners.h"
@@ -37,6 +37,7 @@ enum method {
 struct drain {
 	struct drain_options options;
 	struct sockets sockets;
+	struct dialogues dialogues;
 	bool is_blind;
 	enum method method;
 	uint64_t cgroup;
@@ -73,17 +74,14 @@ static int64_t smaller(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-int64_t drain_quiet_ns(const struct tcp_socket *s)
+int64_t drain_quiet_ns(const struct tcp_socket *s, bool is_owing)
 {
 	int64_t data_ms = smaller(s->sent_ms, s->received_ms);
 
 	if (s->state == STATE_ESTABLISHED) {
 		if (!s->timed || s->inode == 0 || s->unread > 0)
 			return 0;
-		/* Who got something later than it sent owes an answer, however long that takes. In
-		 * the same millisecond: it was answered, as fast servers do, unless nothing was
-		 * ever sent. */
-		if (!s->silent && (s->mute || s->received_ms < s->sent_ms))
+		if (is_owing)
 			return 0;
 		if (s->unsent > 0) /* a slow reader is busy as long as it acknowledges */
 			data_ms = smaller(data_ms, s->acked_ms);
@@ -142,7 +140,8 @@ static void take_socket(void *context, const struct tcp_socket *socket)
 	}
 	if (!has_port(d, socket->port))
 		return;
-	quiet = drain_quiet_ns(socket);
+	quiet = drain_quiet_ns(socket, socket->state == STATE_ESTABLISHED && socket->timed &&
+					       dialogue_owes(&d->dialogues, socket));
 	if (quiet < 0)
 		return;
 	d->open++;

@@ -48,9 +48,9 @@ void drain_close(struct drain *drain);
  *
  * For how long has this socket done nothing, if it is a connection that can hold up the end? < 0:
  * it is none. 0 while something is under way: not accepted yet, data unread, a request without an
- * answer, or no way to tell.
+ * answer (is_owing), or no way to tell.
  */
-int64_t drain_quiet_ns(const struct tcp_socket *socket);
+int64_t drain_quiet_ns(const struct tcp_socket *socket, bool is_owing);
 
 /* Until when to sleep; <= now: it is over. busy_ns: when a connection was last busy (INT64_MIN:
  * never). look_ns: how long the last look took. */

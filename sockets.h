@@ -44,8 +44,11 @@ struct tcp_socket {
 	/* From here on only if timed. Milliseconds ago; data, not bare acknowledgements, but for
 	 * acked. */
 	bool timed;
-	bool silent; /* the peer has never sent a byte */
-	bool mute;   /* and we have never sent one */
+	bool silent;          /* the peer has never sent a byte */
+	bool mute;            /* and we have never sent one */
+	uint64_t cookie;      /* names this socket and no other, ever */
+	uint32_t segments_in; /* with data; 0 before Linux 4.6 */
+	uint32_t segments_out;
 	uint32_t sent_ms;
 	uint32_t received_ms;
 	uint32_t acked_ms;

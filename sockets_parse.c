@@ -50,8 +50,12 @@ static void take_info(const unsigned char *info, size_t length, struct tcp_socke
 		/* Acknowledged bytes: the SYN may be one of them. */
 		socket->mute = load_u64(info + offsetof(struct tcp_info, tcpi_bytes_acked)) <= 1;
 	}
-	if (length >= offsetof(struct tcp_info, tcpi_data_segs_out) + 4) /* Linux 4.6 */
-		socket->mute = load_u32(info + offsetof(struct tcp_info, tcpi_data_segs_out)) == 0;
+	if (length >= offsetof(struct tcp_info, tcpi_data_segs_out) + 4) { /* Linux 4.6 */
+		socket->segments_in = load_u32(info + offsetof(struct tcp_info, tcpi_data_segs_in));
+		socket->segments_out =
+			load_u32(info + offsetof(struct tcp_info, tcpi_data_segs_out));
+		socket->mute = socket->segments_out == 0;
+	}
 }
 
 /* false: an attribute's length does not fit. */
@@ -97,6 +101,7 @@ static enum diag_part take_socket(
 	socket->unread = msg.idiag_rqueue;
 	socket->unsent = msg.idiag_wqueue;
 	socket->inode = msg.idiag_inode;
+	socket->cookie = (uint64_t)msg.id.idiag_cookie[1] << 32 | msg.id.idiag_cookie[0];
 	return take_attributes(body + sizeof(msg), length - sizeof(msg), socket) ? DIAG_SOCKET
 										 : DIAG_FAILED;
 }

@@ -22,13 +22,17 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/filter.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
+#include <linux/seccomp.h>
 #include <linux/sock_diag.h>
 
+#include "../../dialogue.h"
 #include "../../drain.h"
 #include "../../log.h"
 #include "../../owners.h"
@@ -281,43 +285,80 @@ START_TEST(quiet_rules)
 		.acked_ms = 3000};
 	struct tcp_socket s = idle;
 
-	ck_assert_int_eq(drain_quiet_ns(&s), 3000LL * MS); /* answered, then silence */
-	s.sent_ms = s.received_ms;
-	ck_assert_int_eq(drain_quiet_ns(&s), 3010LL * MS); /* answered in the same millisecond */
+	ck_assert_int_eq(drain_quiet_ns(&s, false), 3000LL * MS); /* answered, then silence */
+	ck_assert_int_eq(drain_quiet_ns(&s, true), 0);            /* a request without an answer */
 	s.received_ms = 2990;
-	ck_assert_int_eq(drain_quiet_ns(&s), 0); /* a request without an answer */
-	s.mute = true;
-	s.received_ms = s.sent_ms;
-	ck_assert_int_eq(drain_quiet_ns(&s), 0); /* nor in the same millisecond */
-	s.mute = false;
-	s.received_ms = 2990;
-	s.silent = true;
-	ck_assert_int_eq(drain_quiet_ns(&s), 2990LL * MS); /* connected and said nothing */
+	ck_assert_int_eq(drain_quiet_ns(&s, false), 2990LL * MS);
 	s = idle;
 	s.unread = 1;
-	ck_assert_int_eq(drain_quiet_ns(&s), 0);
+	ck_assert_int_eq(drain_quiet_ns(&s, false), 0);
 	s = idle;
 	s.inode = 0;
-	ck_assert_int_eq(drain_quiet_ns(&s), 0); /* not accepted */
+	ck_assert_int_eq(drain_quiet_ns(&s, false), 0); /* not accepted */
 	s = idle;
 	s.unsent = 1;
 	s.acked_ms = 50;
-	ck_assert_int_eq(drain_quiet_ns(&s), 50LL * MS); /* a slow reader */
+	ck_assert_int_eq(drain_quiet_ns(&s, false), 50LL * MS); /* a slow reader */
 	s = idle;
 	s.timed = false;
-	ck_assert_int_eq(drain_quiet_ns(&s), 0); /* /proc/net/tcp does not say */
+	ck_assert_int_eq(drain_quiet_ns(&s, false), 0); /* /proc/net/tcp does not say */
 	s = idle;
 	s.state = STATE_FIN_WAIT1;
 	s.unsent = 1;
-	ck_assert_int_eq(drain_quiet_ns(&s), -1); /* only the FIN is left */
+	ck_assert_int_eq(drain_quiet_ns(&s, false), -1); /* only the FIN is left */
 	s.unsent = 2;
-	ck_assert_int_eq(drain_quiet_ns(&s), 3000LL * MS);
+	ck_assert_int_eq(drain_quiet_ns(&s, false), 3000LL * MS);
+	s.timed = false;
+	ck_assert_int_eq(drain_quiet_ns(&s, false), -1);
 	s.state = STATE_CLOSE_WAIT;
-	ck_assert_int_eq(drain_quiet_ns(&s), -1);
+	ck_assert_int_eq(drain_quiet_ns(&s, false), -1);
 	s.state = STATE_TIME_WAIT;
-	ck_assert_int_eq(drain_quiet_ns(&s), -1);
+	ck_assert_int_eq(drain_quiet_ns(&s, false), -1);
 	s.state = STATE_LISTEN;
-	ck_assert_int_eq(drain_quiet_ns(&s), -1);
+	ck_assert_int_eq(drain_quiet_ns(&s, false), -1);
+}
+END_TEST
+
+static struct dialogues dialogues;
+
+static bool owes(uint64_t cookie, uint32_t in, uint32_t out, uint32_t received_ms, uint32_t sent_ms)
+{
+	struct tcp_socket s = {.state = STATE_ESTABLISHED,
+		.inode = 1,
+		.timed = true,
+		.cookie = cookie,
+		.segments_in = in,
+		.segments_out = out,
+		.mute = out == 0,
+		.silent = in == 0,
+		.received_ms = received_ms,
+		.sent_ms = sent_ms};
+
+	return dialogue_owes(&dialogues, &s);
+}
+
+START_TEST(who_spoke_last)
+{
+	memset(&dialogues, 0, sizeof(dialogues));
+	ck_assert(!owes(1, 0, 0, 50, 50)); /* connected and said nothing */
+	ck_assert(owes(1, 1, 0, 50, 50));  /* a first request, in the same tick */
+	ck_assert(owes(1, 1, 0, 150, 150));
+	ck_assert(!owes(1, 1, 1, 250, 10)); /* answered */
+	ck_assert(owes(1, 2, 1, 5, 20));    /* the next one, which is slow */
+	ck_assert(owes(1, 2, 1, 105, 120));
+	ck_assert(owes(1, 3, 2, 10, 10)); /* its answer, and in that tick a request */
+	ck_assert(owes(1, 3, 2, 110, 110));
+	ck_assert(owes(1, 4, 3, 10, 10)); /* and again */
+	ck_assert(!owes(1, 4, 4, 110, 10));
+	ck_assert(!owes(1, 5, 5, 10, 10)); /* asked and answered in one tick */
+	ck_assert(!owes(1, 5, 5, 90, 90));
+	ck_assert(owes(1, 6, 5, 5, 90)); /* seen waiting once only: a fast server */
+	ck_assert(!owes(1, 9, 9, 10, 10));
+	ck_assert(!owes(2, 9, 9, 10, 10)); /* never seen before: idle */
+	ck_assert(!owes(0, 9, 9, 10, 10)); /* a kernel without cookies */
+	ck_assert(owes(0, 9, 9, 10, 11));
+	for (uint64_t i = 1; i < 20000; i++) /* more than there is room for */
+		ck_assert(owes(i * 77, 1, 0, 1, 1));
 }
 END_TEST
 
@@ -718,8 +759,8 @@ END_TEST
 
 static double watch(struct drain_options o)
 {
-	struct drain *d = drain_open(&o);
 	int64_t from = clock_now_ns();
+	struct drain *d = drain_open(&o);
 
 	ck_assert_ptr_nonnull(d);
 	ck_assert_int_eq(drain_watch(d), 0);
@@ -741,6 +782,7 @@ START_TEST(live_watch_without_connections)
 	LIVE();
 	a = server(AF_INET, 8001);
 	o.min_ns = 300 * MS;
+	o.start_ns = clock_now_ns();
 	took = watch(o);
 	ck_assert_msg(took >= 0.25 && took < 1.5, "%.2f", took);
 	o.start_ns = clock_now_ns();
@@ -830,6 +872,69 @@ START_TEST(live_watch_busy_until_max)
 	took = watch(o);
 	ck_assert_msg(took > 1.4 && took < 2.5, "%.2f", took);
 	waitpid(busy, NULL, 0);
+	hang_up(p);
+	close(a);
+}
+END_TEST
+
+/* A client that sends the next request at once to a server that takes longer than idle: in one tick
+ * of the kernel's clock the answer goes and the request comes. */
+START_TEST(live_watch_slow_and_back_to_back)
+{
+	struct drain_options o = plain();
+	struct pair p;
+	int a;
+	double took;
+
+	LIVE();
+	a = server(AF_INET, 8001);
+	p = connection(a, AF_INET, 8001);
+	o.idle_ns = 300 * MS;
+	move_bytes(p.client, p.server);
+	LATER(
+		busy, 0, for (int i = 0; i < 5; i++) {
+			nanosleep(&(struct timespec){.tv_nsec = 700 * MS}, NULL);
+			move_bytes(p.server, p.client);
+			if (i < 4)
+				move_bytes(p.client, p.server);
+		});
+	o.start_ns = clock_now_ns();
+	took = watch(o);
+	waitpid(busy, NULL, 0);
+	ck_assert_msg(took > 3.4 && took < 6, "%.2f", took);
+	hang_up(p);
+	close(a);
+}
+END_TEST
+
+/* netlink refused, as by SELinux, gVisor or a seccomp profile: /proc/net/tcp does. */
+START_TEST(live_netlink_refused)
+{
+	static const int errors[] = {EPERM, ENOSYS, EPROTONOSUPPORT, EAFNOSUPPORT, EACCES};
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)errors[_i]),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+	struct drain_options o = plain();
+	struct pair p;
+	int a;
+
+	LIVE();
+	a = server(AF_INET, 8001);
+	p = connection(a, AF_INET, 8001);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+	o.sources = SOCKETS_DIAG;
+	struct drain *d = drain_open(&o);
+	uint32_t n;
+	ck_assert_int_eq(drain_count(d, &n, NULL), -1); /* the filter works */
+	drain_close(d);
+	o.sources = SOCKETS_ANY;
+	ck_assert_str_eq(counted(o), "1/1");
 	hang_up(p);
 	close(a);
 }
@@ -947,6 +1052,7 @@ int main(void)
 	tcase_add_test(pure, diag_ends_and_errors);
 	tcase_add_test(pure, proc_lines);
 	tcase_add_test(pure, quiet_rules);
+	tcase_add_test(pure, who_spoke_last);
 	tcase_add_test(pure, when_it_is_over);
 	tcase_add_test(pure, cgroup_texts);
 	tcase_add_unchecked_fixture(live, enter_network, NULL);
@@ -959,6 +1065,8 @@ int main(void)
 	tcase_add_test(live, live_watch_idle_keep_alive);
 	tcase_add_test(live, live_watch_waits_for_the_answer);
 	tcase_add_test(live, live_watch_busy_until_max);
+	tcase_add_test(live, live_watch_slow_and_back_to_back);
+	tcase_add_loop_test(live, live_netlink_refused, 0, 5);
 	tcase_add_test(live, live_watch_new_connection);
 	tcase_add_test(live, live_rest_of_an_answer_counts);
 	tcase_add_loop_test(live, live_many, 0, 2);
