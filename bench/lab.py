@@ -1,7 +1,7 @@
-"""What bench/run and bench/guard share: the programs, a held init, what the kernel knows about it, strace.
+"""What bench/run and bench/guard share: the programs, a held init, its counters, strace.
 
-Every init runs as PID 1 of a fresh PID namespace that bench/measure makes; it dies with measure, and
-measure has an alarm. Only processes started here are signalled, by their number.
+Every init runs as PID 1 of a fresh PID namespace that bench/measure makes; it dies with measure,
+and measure has an alarm. Only processes started here are signalled, by their number.
 """
 import dataclasses
 import os
@@ -84,7 +84,8 @@ class Lab:
         static = 'musl-gcc' if shutil.which('musl-gcc') else os.environ.get('CC', 'gcc')
         common = ['-std=c11', '-D_GNU_SOURCE', *WARN]
         for command in (
-                [os.environ.get('CC', 'gcc'), *common, '-O2', '-o', self.measure, f'{HERE}/measure.c'],
+                [os.environ.get('CC', 'gcc'), *common, '-O2', '-o', self.measure,
+                 f'{HERE}/measure.c'],
                 [static, *common, '-Os', '-static', '-s', '-o', self.payload,
                  f'{HERE}/payload.c', f'{HERE}/herd.c']):
             subprocess.run(command, check=True)
@@ -118,9 +119,9 @@ class Lab:
     def timed(self, mode, count, gap_us, argv, one_cpu=False):
         """Runs measure; each line of its answer as a tuple of numbers."""
         pin = (lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})) if one_cpu else None
-        run = subprocess.run([self.measure, mode, str(count), str(gap_us), *argv], capture_output=True,
-                             text=True, timeout=150, check=False, start_new_session=True,
-                             preexec_fn=pin, stdin=subprocess.DEVNULL)
+        run = subprocess.run([self.measure, mode, str(count), str(gap_us), *argv],
+                             capture_output=True, text=True, timeout=150, check=False,
+                             start_new_session=True, preexec_fn=pin, stdin=subprocess.DEVNULL)
         if run.returncode:
             raise Trouble(f'{mode}: {run.stderr.strip()}')
         return [tuple(map(int, line.split())) for line in run.stdout.splitlines()]
@@ -132,9 +133,10 @@ class Held:
     def __init__(self, lab, program, group=False, options=()):
         argv = program.argv(lab.payload, 'serve', group=group)
         argv[1:1] = options
-        self.process = subprocess.Popen([lab.measure, 'hold', '0', '0', *argv], text=True, bufsize=1,
+        self.process = subprocess.Popen([lab.measure, 'hold', '0', '0', *argv],
+                                        text=True, bufsize=1, start_new_session=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, start_new_session=True)
+                                        stderr=subprocess.DEVNULL)
         self.pid = int(self.expect('pid')[0])
 
     def __enter__(self):
@@ -150,7 +152,7 @@ class Held:
         self.process.stdin.write(line + '\n')
 
     def expect(self, word):
-        """The rest of the next line, which must begin with word. Ends at the latest with measure's alarm."""
+        """The rest of the next line, which must begin with word. Ends with measure's alarm."""
         line = self.process.stdout.readline().split()
         if not line or line[0] != word:
             raise Trouble(f'{word} was expected, this came: {" ".join(line) or "the end"}')
@@ -181,7 +183,7 @@ class Held:
             return f.read()
 
     def settle(self):
-        """Until the init sleeps and has not run for 30 ms (an init that polls fast is taken as it is)."""
+        """Until the init has not run for 30 ms (one that polls fast is taken as it is)."""
         for _ in range(50):
             before = self.counters()
             time.sleep(0.03)
@@ -231,7 +233,7 @@ class Strace:
 
 
 def start_exit_calls(lab, program):
-    """Names of the system calls of an init whose app does nothing, from its execve to its exit_group."""
+    """Names of an init's system calls, its app does nothing, from execve to exit_group."""
     with Held(lab, program) as held:
         with Strace(lab, held) as strace:
             held.say('go')
@@ -245,8 +247,8 @@ def start_exit_calls(lab, program):
 
 
 def repeated_calls(lab, program, action, orphans=0, few=5, many=50):
-    """System calls for each of many actions, and their names. action(held, n) does it n times; the first few
-    do not count, nor do the orphans that the init is shown before."""
+    """System calls for each of many actions, and their names. action(held, n) does it n times; the
+    first few do not count, nor do the orphans that the init is shown before."""
     with Held(lab, program).go() as held:
         held.ask(f'paced {orphans}')
         action(held, 2)
@@ -276,6 +278,16 @@ def stripped_size(lab, path):
         subprocess.run(['strip', '-o', copy, path], check=True)
         return os.path.getsize(copy)
     return os.path.getsize(path)
+
+
+def has_tls(path):
+    """By a label of TLS 1.2's key derivation, which no TLS can do without."""
+    with open(path, 'rb') as f:
+        return b'key expansion' in f.read()
+
+
+def size_limit_kib(path):
+    return 220 if has_tls(path) else 100
 
 
 def kernel():

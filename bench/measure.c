@@ -1,12 +1,17 @@
 /*
  * measure.c - starts an init as PID 1 of a fresh PID namespace, with its own /proc, and times it
- * from outside.
+ * from outside. Usage: measure MODE COUNT GAP_US INIT [ARG...]
  *
- * measure startup COUNT 0 INIT … payload stamp   a line each: ns from exec to the app, ns from the
- * app's end to the init's measure signals COUNT GAP_US INIT … payload echo   a line each: ns from
- * kill() to the app measure group COUNT 0 INIT … payload serve     ns from SIGTERM until the init,
- * the app and COUNT others are gone measure hold 0 0 INIT … payload serve          "pid N"; waits
- * for a line on stdin; then starts the init; "exit STATUS"
+ * startup   COUNT times, with payload stamp; a line each: nanoseconds from exec to the app's first
+ *           statement, and from the app's last to the init's end
+ *
+ * signals   COUNT SIGUSR1, with payload echo; a line each: nanoseconds from kill() to the app
+ *
+ * group     once, with payload serve: nanoseconds from SIGTERM until the init, the app and COUNT
+ *           others are gone
+ *
+ * hold      with payload serve: says "pid N", waits for a line on stdin, then starts the init; at
+ *           its end says "exit STATUS"
  *
  * Needs root. Nothing outlives it: the init dies with measure, its namespace with the init, and
  * measure has an alarm.
@@ -245,7 +250,6 @@ static const struct {
 	int (*run)(long count, long gap_us, char **argv);
 } modes[] = {{"startup", startup}, {"signals", signals}, {"group", group}, {"hold", hold}};
 
-/* measure MODE COUNT GAP_US INIT [ARG...] */
 int main(int argc, char **argv)
 {
 	long count, gap_us;

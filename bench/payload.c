@@ -117,6 +117,9 @@ int main(int argc, char **argv)
 
 	if (strcmp(mode, "stamp") == 0)
 		return stamp(started);
+	/* Its orphans and its SIGTERM are for the init of a namespace made for this. */
+	if (getppid() != 1 || getpid() > 100)
+		mode = "";
 	herd_init();
 	if (strcmp(mode, "echo") == 0)
 		return echo(argc > 2 ? atoi(argv[2]) : 0);

@@ -11,7 +11,8 @@ def percentile(samples, share):
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-STATISTICS = {'median': statistics.median, 'min': min, 'max': max, 'p99': lambda s: percentile(s, 0.99)}
+STATISTICS = {'median': statistics.median, 'min': min, 'max': max,
+              'p99': lambda samples: percentile(samples, 0.99)}
 
 
 class Results:
@@ -95,7 +96,8 @@ def baseline(results):
     start, end = results.value('start', 'direct exec'), results.value('exit', 'direct exec')
     if start is None:
         return ''
-    return f"direct exec of the same app: {start:.0f} µs to its first instruction, {end:.0f} µs from its end"
+    return (f'direct exec of the same app: {start:.0f} µs to its first instruction, '
+            f'{end:.0f} µs from its end')
 
 
 def print_table(results, table, names, facts):
@@ -106,8 +108,8 @@ def print_table(results, table, names, facts):
         print(f'{line[0].ljust(widths[0])}  {middle}  {line[-1]}'.rstrip())
     print()
     print(baseline(results))
-    print(f'{facts["cpu"]}, {facts["cpus"]} CPUs, Linux {facts["kernel"]}, load {facts["load"]:.1f}, '
-          f'{facts["date"]}, {facts["seconds"]} s')
+    print(f'{facts["cpu"]}, {facts["cpus"]} CPUs, Linux {facts["kernel"]}, '
+          f'load {facts["load"]:.1f}, {facts["date"]}, {facts["seconds"]} s')
     print(', '.join(f'{name}: {text}' for name, text in facts['versions'].items() if text))
 
 
@@ -129,7 +131,8 @@ def print_json(results, table, names, facts):
         figures.append({
             'metric': metric,
             'label': next((r.label for r in table if r.metric == metric), metric),
-            'programs': {n: {'samples': len(s), **{k: round(f(s), 3) for k, f in STATISTICS.items()}}
+            'programs': {n: {'samples': len(s),
+                             **{k: round(f(s), 3) for k, f in STATISTICS.items()}}
                          for n, s in programs.items()},
             'ratio_to_best_peer': {k: results.ratio(metric, k) for k in STATISTICS}})
     targets = [{'label': r.label.strip(), 'metric': r.metric, 'statistic': r.statistic,
