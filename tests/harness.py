@@ -31,7 +31,9 @@ import termios
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MODES = ("pid1", "plain", "sub")  # see run
+MODES = ("pid1", "plain", "kernel", "sub")  # see run
+NAMED = ("pid1", "plain", "sub")  # where it matters how the app is called
+INIT = ("pid1", "plain", "kernel")
 COMMANDS = ("report", "exit", "kill", "signals", "ignore", "hold", "slow", "orphans", "crowd",
             "stopself", "send", "with", "init", "novdso")
 DEADLINE = 10.0  # for one line or one end, where a scenario names no other
@@ -305,7 +307,10 @@ class Case:
         words = [binary or self.shim, *opts]
         if self.mode == "sub" and subreaper:
             words.insert(1, "-s")
-        words += ["--"] * dashes + self.words(app)
+        words += ["--"] * dashes
+        if self.mode == "kernel":
+            words += [self.payload, "with", "-O", "--"]
+        words += self.words(app)
         return [self.payload, "with", *prefix, "--", *words] if prefix else words
 
     def start(self, app, opts=(), prefix=(), env=None, tty=None, wrap=(), after=None, find=True,

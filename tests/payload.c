@@ -336,6 +336,19 @@ static void descriptor_open(int fd, const char *path)
 		fail(path);
 }
 
+/* After the first orphan shim may leave the reaping to the kernel. */
+static void orphan_leave(void)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (fork() == 0)
+			pause_ms(20);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	pause_ms(60);
+}
+
 /* clang-format off */
 /* One option of `with` and its value; returns how many words it took. */
 static int with_apply(const char *option, char **value)
@@ -351,11 +364,13 @@ static int with_apply(const char *option, char **value)
 	case 'k': if (prctl(PR_CAPBSET_DROP, number(value[0]), 0, 0, 0) < 0) fail("capbset"); return 1;
 	case 'p': prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); return 0;
 	case 'n': limit_set(RLIMIT_NPROC, (rlim_t)number(value[0])); return 1;
+	case 'N': limit_set(RLIMIT_NOFILE, (rlim_t)number(value[0])); return 1;
 	case 'C': limit_set(RLIMIT_CORE, RLIM_INFINITY); return 0;
 	case 'e': syscall_deny(value[0], value[1]); return 2;
 	case 'f': descriptor_open(number(value[0]), value[1]); return 2;
 	case 't': terminal_take(); return 0;
 	case 's': setsid(); return 0;
+	case 'O': orphan_leave(); return 0;
 	case 'x': clearenv(); return 0;
 	case 'S': prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); return 0;
 	default: dprintf(2, "payload: with: %s?\n", option); _exit(BAD_USAGE);

@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 
-from harness import Skip, check, equal, proc_status, read, scenario
+from harness import INIT, NAMED, Skip, check, equal, read, scenario
 
 TERM = signal.SIGTERM
 FATAL = [n for n in range(1, 65) if n not in (17, 18, 19, 20, 21, 22, 23, 28)]  # end by default
@@ -30,7 +30,7 @@ def p26_every_signal_as_cause_of_death(case):
         fresh(case)
 
 
-@scenario()
+@scenario(modes=NAMED)
 def p20_exec_failures(case):
     loop = case.path("loop")
     os.symlink(loop, loop)
@@ -49,7 +49,7 @@ def p20_exec_failures(case):
         check(re.search(words, init.err, re.I), f"{words!r} not in {init.err!r}")
 
 
-@scenario()
+@scenario(modes=NAMED)
 def p20_path_search(case):
     case.path("tool", "#!/bin/sh\nexit 9\n", 0o644)
     path = f"{case.dir}:/usr/bin:/bin"
@@ -59,7 +59,7 @@ def p20_path_search(case):
     equal(case.run(["tool"], env={"PATH": "/usr/bin:/nowhere"}).status, 127)
 
 
-@scenario()
+@scenario(modes=NAMED)
 def exec_errors_explain_themselves(case):
     machine = bytearray(read_bytes(case.payload))
     machine[18:20] = b"\xb7\x00" if machine[18] != 0xb7 else b"\x3e\x00"  # arm64, or else x86-64
@@ -81,7 +81,7 @@ def read_bytes(path):
         return f.read()
 
 
-@scenario()
+@scenario(modes=NAMED)
 def exec_error_dynamic_loader_missing(case):
     """The classic of glibc programs in an Alpine image: the file is there, its loader is not."""
     data = read_bytes("/bin/true")
@@ -118,21 +118,21 @@ exit 43
     check(re.search(r"\d", init.out.replace(script, "")), f"no size, no limit: {init.out!r}")
 
 
-@scenario()
+@scenario(modes=NAMED)
 def exec_error_process_limit(case):
     init = case.run(["exit", "0"], prefix=["-n", "1", "-u", "1000680000"])
     check(init.status in (125, 126), f"status {init.status}")
     check(re.search("limit", init.err, re.I), f"says nothing of a limit: {init.err!r}")
 
 
-@scenario()
+@scenario(modes=NAMED)
 def p22_script_without_shebang(case):
     script = case.path("script", "echo hi $1\n", 0o755)
     init = case.run([script, "there"])
     equal((init.status, init.out), (0, "hi there\n"))
 
 
-@scenario()
+@scenario(modes=NAMED)
 def p22_script_without_shebang_and_shell(case):
     os.link(case.shim, case.path("shim"))
     case.path("script", "echo hi\n", 0o755)
@@ -191,7 +191,7 @@ def p26_core_dump(case):
     equal(case.run(["/bin/sh", "-c", "ulimit -c"], prefix=["-C"]).out, "unlimited\n")
 
 
-@scenario(modes=("pid1", "plain"), limit=40)
+@scenario(modes=INIT, limit=40)
 def p27_out_of_memory(case):
     base = "/sys/fs/cgroup/memory"
     if not os.path.exists(base + "/memory.oom_control"):
@@ -227,7 +227,7 @@ def p28_status_of_the_app_in_every_path(case):
     equal(init.wait(), 10)
 
 
-@scenario(modes=("pid1",))
+@scenario(modes=NAMED)
 def no_words_in_normal_work(case):
     init = case.run(["exit", "3"])
     equal((init.status, init.out, init.err), (3, "", ""))

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-from harness import check, equal, eventually, proc_children, proc_status, scenario, tool
+from harness import INIT, NAMED, Skip, check, equal, eventually, proc_children, proc_status, scenario, tool
 
 TERM, INT, QUIT, HUP, USR1 = 15, 2, 3, 1, 10
 FAULTS = (4, 5, 6, 7, 8, 11, 31)
@@ -77,7 +77,7 @@ def p08_stop_on_a_real_time_signal(case):
     equal(init.wait(), 4)
 
 
-@scenario()
+@scenario(modes=NAMED)
 def p09_parent_ignores_sigchld(case):
     equal(case.run(["exit", "7"], prefix=["-i", "17"]).status, 7)
     equal(case.run(["kill", "9"], prefix=["-i", "17"]).status, 137)
@@ -322,7 +322,7 @@ def stop_on(case):
     equal(init.wait(), 0, "TERM is merely forwarded")
 
 
-@scenario(limit=40)
+@scenario(modes=NAMED, limit=40)
 def no_stop_is_lost_at_start(case):
     """TERM at once, many times, at any moment between shim's exec and the app's. Blocked by whoever
     starts shim, so that the kernel keeps it for shim (a PID 1 without a handler hears nothing)."""
@@ -350,7 +350,7 @@ def first_process(case, init):
     return eventually(search, "the process that becomes shim")
 
 
-@scenario(limit=40)
+@scenario(modes=NAMED, limit=40)
 def no_signal_is_lost_at_start(case):
     """What is no stop signal is kept for the app, and delivered once it is there."""
     for turn in range(40):
@@ -405,7 +405,7 @@ def two_thousand_processes_of_one_group(case):
     equal(init.wait(20), 0)
 
 
-@scenario(modes=("pid1", "plain"))
+@scenario(modes=INIT)
 def a_flood_of_signals(case):
     init = case.start(["signals", "15", "0"])
     init.line("^ready")
@@ -414,3 +414,32 @@ def a_flood_of_signals(case):
             os.kill(init.pid, signo)
     init.signal(TERM)
     equal(init.wait(), 0)
+
+
+@scenario(modes=("sub",))
+def never_a_group_whose_leader_was_reaped(case):
+    """The app is gone, its number is given to a stranger: who must not hear what shim is sent."""
+    last = "/proc/sys/kernel/ns_last_pid"
+    if not os.path.exists(last):
+        raise Skip(f"needs {last}")
+    init = case.start(["/bin/sh", "-c", f"setsid {case.payload} signals & read x; exit 5"],
+                      opts=["--until-empty"], stdin=-1)
+    init.line("^ready")
+    app = init.app()
+    number = int(proc_status(app)["NSpid"].split()[-1])
+    init.close_input()
+    eventually(lambda: not proc_status(app), "the app is reaped")
+    stranger = subprocess.Popen(
+        [tool("nsenter"), "-t", str(init.pid), "-p", "-m", "/bin/sh", "-c",
+         f"echo {number - 1} >{last}; setsid {case.payload} signals; true"],
+        stdout=subprocess.PIPE, text=True)
+    try:
+        equal(stranger.stdout.readline(), f"ready {number}\n", "the stranger has the app's number")
+        for signo in (1, USR1, TERM):
+            init.signal(signo)
+        init.quiet(0.5)
+        os.set_blocking(stranger.stdout.fileno(), False)
+        equal(stranger.stdout.read(), "", "the stranger heard")
+    finally:
+        stranger.kill()
+        stranger.wait()

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from harness import check, equal, eventually, proc_status, scenario, tool
+from harness import INIT, check, equal, eventually, proc_status, scenario, tool
 
 SHAPES = ("leader", "unshared", "front")
 
@@ -26,7 +26,7 @@ def p01_job_control_of_a_shell(case):
             check(trouble not in text, f"{shape}: {text!r}")
 
 
-@scenario(modes=("pid1", "plain"), limit=60)
+@scenario(modes=INIT, limit=60)
 def p02_no_hangup_at_start(case):
     for _ in range(150):
         init = case.run(["exit", "7"], tty="leader")
@@ -35,7 +35,7 @@ def p02_no_hangup_at_start(case):
         case.inits.clear()
 
 
-@scenario(modes=("pid1", "plain"))
+@scenario(modes=INIT)
 def p02_first_hangup_is_real(case):
     init = case.start(["signals"], tty="leader")
     init.line("ready", "tty")
@@ -98,7 +98,7 @@ def p05_tstp_is_forwarded(case):
     equal(case.start(["report"], find=False).report()["blocked"], "0" * 16)
 
 
-@scenario(modes=("pid1", "plain"))
+@scenario(modes=INIT)
 def p05_ctrl_z_then_stop(case):
     """As PID 1 there is nobody to go back to; but a stop still works."""
     init = case.start(["hold"], tty="leader")
@@ -128,7 +128,7 @@ def scope_session_with_terminal(case):
         equal((facts["sid"], facts["tpgid"]), (facts["pid"],) * 2)
 
 
-@scenario(modes=("pid1", "plain"))
+@scenario(modes=INIT)
 def scope_session_ctrl_c(case):
     init = case.start(["hold"], opts=["--scope", "session"], tty="leader")
     init.line("ready", "tty")
@@ -164,9 +164,10 @@ def shell(case):
 
 @scenario(modes=("pid1", "sub"), limit=30)
 def ctrl_z_and_fg_under_a_shell(case):
-    for opts in ("", "-c", "--scope group"):
+    for opts, first in (("", ""), ("-c", ""), ("--scope group", ""), ("", "with -O -- ")):
         init = shell(case)
-        init.type(f"{' '.join(case.command([], opts.split()))} {case.payload} hold\n")
+        init.type(f"{' '.join(case.command([], opts.split()))} {case.payload} "
+                  f"{first}{case.payload if first else ''} hold\n")
         init.line("ready", "tty")
         init.type("\x1a")
         init.line("Stopped", "tty")
@@ -177,7 +178,7 @@ def ctrl_z_and_fg_under_a_shell(case):
         time.sleep(0.2)  # bash says so before it does it
         init.type("\x03")
         init.type("echo status''=$?\n")
-        equal(init.line(r"status=(\d+)", "tty").group(1), "130", opts)
+        equal(init.line(r"status=(\d+)", "tty").group(1), "130", opts + first)
 
 
 @scenario(modes=("pid1", "sub"), limit=30)
