@@ -196,6 +196,22 @@ START_TEST(name_too_long)
 }
 END_TEST
 
+/* A directory that is there, but whose name leaves no room for a file's: never another file
+ * instead. */
+START_TEST(name_just_too_long)
+{
+	char name[4096 - 3];
+	size_t length = strlen(strcpy(name, dir));
+
+	while (length + 2 < sizeof name)
+		length += strlen(strcpy(name + length, "/."));
+	ck_assert_int_eq(access(name, X_OK), 0);
+	ck_assert_int_eq(install_copy(name), EXIT_SHIM);
+	ck_assert_int_eq(strncmp(said(), "shim: --install: /tmp/", 22), 0);
+	ck_assert_int_eq(count_entries(), 0);
+}
+END_TEST
+
 static bool has_own_mounts(void)
 {
 	return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
@@ -256,6 +272,7 @@ int main(void)
 	tcase_add_test(tcase, not_a_directory);
 	tcase_add_test(tcase, target_is_a_directory);
 	tcase_add_test(tcase, name_too_long);
+	tcase_add_test(tcase, name_just_too_long);
 	tcase_add_test(tcase, disk_full);
 	tcase_add_test(tcase, read_only);
 	tcase_add_test(tcase, without_proc);

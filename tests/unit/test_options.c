@@ -379,7 +379,7 @@ static const struct {
 	{"--=5 a", "--=5" LISTS},
 	{"---grace 5 a", "---grace: unknown option; did you mean --grace?"},
 	{"--" LONG_50 " a", "--" LONG_50 LISTS},
-	{"--health 8080 a", "--health: unknown option; shim --help lists them"},
+	{"--frobnicate 8080 a", "--frobnicate: unknown option; shim --help lists them"},
 	{"'--sc\nope' a", "--sc?ope: unknown option; did you mean --scope?"},
 	{"--grace '5\n\t\r' a", "--grace: '5???" NOT_DURATION},
 	{"--grace", "--grace: needs D after it"},
