@@ -5,6 +5,7 @@ namespaces all of that is ours alone and ends with us. The network is a loopback
 reach a registry.
 """
 
+import ctypes
 import fcntl
 import glob
 import os
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 LIMIT_S = 240
 UNSHARE = ["unshare", "--pid", "--mount", "--net", "--ipc", "--fork", "--mount-proc", "--kill-child"]
@@ -34,7 +36,8 @@ def missing():
 def enter(program, args):
     """Runs program again inside, waits for it, and takes away what the kernel would leave: folders and cgroups."""
     work = tempfile.mkdtemp(prefix="shim-c.", dir=os.environ.get("TMPDIR", "/tmp"))
-    inside = subprocess.Popen(UNSHARE + [program, "--inside", work] + args, stdin=subprocess.DEVNULL)
+    inside = subprocess.Popen(UNSHARE + [program, "--inside", work] + args, stdin=subprocess.DEVNULL,
+                              preexec_fn=die_with_parent)
     late = threading.Event()
 
     def give_up():
@@ -56,15 +59,25 @@ def enter(program, args):
     return status if status >= 0 else 1
 
 
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG; unshare then takes the namespace down
+
+
 def clean(work):
+    """After a kill the last processes take a moment to be gone, and hold folders and cgroups until then."""
     name = os.path.basename(work)
-    for folder in glob.glob(f"/sys/fs/cgroup/{name}") + glob.glob(f"/sys/fs/cgroup/*/{name}"):
-        for path, _, _ in os.walk(folder, topdown=False):
-            try:
-                os.rmdir(path)
-            except OSError:
-                pass  # a dying process may hold it for a moment: an empty cgroup hurts nobody
-    shutil.rmtree(work, ignore_errors=True)
+    for _ in range(50):
+        groups = glob.glob(f"/sys/fs/cgroup/{name}") + glob.glob(f"/sys/fs/cgroup/*/{name}")
+        for folder in groups:
+            for path, _, _ in os.walk(folder, topdown=False):
+                try:
+                    os.rmdir(path)
+                except OSError:
+                    pass
+        shutil.rmtree(work, ignore_errors=True)
+        if not groups and not os.path.exists(work):
+            return
+        time.sleep(0.1)
 
 
 def loopback_up():
