@@ -53,7 +53,7 @@ static int fail_errno(struct attempt *a, int error)
 	}
 	(void)fail(a, error_text(error));
 	if (a->size > 1 && a->reason[0] >= 'A' && a->reason[0] <= 'Z' && a->reason[1] >= 'a')
-		a->reason[0] = (char)(a->reason[0] - 'A' + 'a');
+		a->reason[0] = (char)(a->reason[0] | 0x20);
 	return -1;
 }
 

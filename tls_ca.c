@@ -27,6 +27,8 @@ struct bytes {
 struct loader {
 	br_pem_decoder_context pem;
 	struct bytes der; /* the certificate that is being read */
+	struct bytes
+		pool; /* of each anchor one after another: its name, and the parts of its key */
 	struct tls_anchors anchors;
 	bool is_certificate;
 	bool is_broken; /* no memory, or no PEM */
@@ -38,7 +40,7 @@ static void bytes_add(void *ctx, const void *data, size_t length)
 
 	if (length > FILE_MAX - b->length)
 		b->is_broken = true;
-	if (b->is_broken)
+	if (b->is_broken || length == 0)
 		return;
 	if (b->length + length > b->room) {
 		size_t room = 2 * (b->length + length);
@@ -55,63 +57,74 @@ static void bytes_add(void *ctx, const void *data, size_t length)
 	b->length += length;
 }
 
-static void *copy(const void *data, size_t length)
+static void add_key(struct bytes *pool, const br_x509_pkey *key)
 {
-	void *new = malloc(length > 0 ? length : 1);
-
-	if (new != NULL && length > 0)
-		memcpy(new, data, length);
-	return new;
-}
-
-static bool copy_key(br_x509_pkey *to, const br_x509_pkey *from)
-{
-	*to = *from;
-	if (from->key_type == BR_KEYTYPE_RSA) {
-		to->key.rsa.n = copy(from->key.rsa.n, from->key.rsa.nlen);
-		to->key.rsa.e = copy(from->key.rsa.e, from->key.rsa.elen);
-		return to->key.rsa.n != NULL && to->key.rsa.e != NULL;
+	if (key->key_type == BR_KEYTYPE_RSA) {
+		bytes_add(pool, key->key.rsa.n, key->key.rsa.nlen);
+		bytes_add(pool, key->key.rsa.e, key->key.rsa.elen);
+	} else {
+		bytes_add(pool, key->key.ec.q, key->key.ec.qlen);
 	}
-	to->key.ec.q = copy(from->key.ec.q, from->key.ec.qlen);
-	return to->key.ec.q != NULL;
 }
 
-static bool add_anchor(
-	struct tls_anchors *anchors, const struct bytes *dn, const br_x509_pkey *key, bool is_ca)
+static br_x509_trust_anchor *grow(struct tls_anchors *anchors)
 {
 	br_x509_trust_anchor *list = realloc(anchors->list, (anchors->count + 1) * sizeof *list);
-	br_x509_trust_anchor *anchor;
 
 	if (list == NULL)
-		return false;
+		return NULL;
 	anchors->list = list;
-	anchor = &list[anchors->count++];
-	memset(anchor, 0, sizeof *anchor);
-	anchor->dn.data = copy(dn->at, dn->length);
-	anchor->dn.len = dn->length;
-	/* A server's own certificate may be in the file: then just that one is trusted. */
-	anchor->flags = is_ca ? BR_X509_TA_CA : 0;
-	return copy_key(&anchor->pkey, key) && anchor->dn.data != NULL;
+	memset(&list[anchors->count], 0, sizeof *list);
+	return &list[anchors->count++];
 }
 
 /* false: out of memory */
-static bool add_certificate(struct tls_anchors *anchors, const struct bytes *der)
+static bool add_certificate(struct loader *l)
 {
 	br_x509_decoder_context decoder;
-	struct bytes dn = {.at = NULL};
+	br_x509_trust_anchor *anchor;
 	const br_x509_pkey *key;
-	bool ok = true;
+	size_t before = l->pool.length;
 
-	br_x509_decoder_init(&decoder, bytes_add, &dn);
-	br_x509_decoder_push(&decoder, der->at, der->length);
+	br_x509_decoder_init(&decoder, bytes_add, &l->pool);
+	br_x509_decoder_push(&decoder, l->der.at, l->der.length);
 	key = br_x509_decoder_get_pkey(&decoder);
-	/* One with a key of a kind that BearSSL does not know makes the rest of a bundle no worse.
-	 */
-	if (key != NULL)
-		ok = !dn.is_broken &&
-		     add_anchor(anchors, &dn, key, br_x509_decoder_isCA(&decoder) != 0);
-	free(dn.at);
-	return ok;
+	if (key == NULL) {
+		/* One with a key of a kind that BearSSL does not know makes the rest of a bundle no
+		 * worse. */
+		l->pool.length = before;
+		return true;
+	}
+	anchor = grow(&l->anchors);
+	if (anchor == NULL)
+		return false;
+	anchor->dn.len = l->pool.length - before;
+	anchor->pkey = *key;
+	/* A server's own certificate may be in the file: then just that one is trusted. */
+	anchor->flags = br_x509_decoder_isCA(&decoder) ? BR_X509_TA_CA : 0;
+	add_key(&l->pool, key);
+	return !l->pool.is_broken;
+}
+
+/* The pool moves no more: now the anchors can point into it. */
+static void place(struct tls_anchors *anchors, unsigned char *at)
+{
+	anchors->bytes = at;
+	for (size_t i = 0; i < anchors->count; i++) {
+		br_x509_trust_anchor *anchor = &anchors->list[i];
+
+		anchor->dn.data = at;
+		at += anchor->dn.len;
+		if (anchor->pkey.key_type == BR_KEYTYPE_RSA) {
+			anchor->pkey.key.rsa.n = at;
+			at += anchor->pkey.key.rsa.nlen;
+			anchor->pkey.key.rsa.e = at;
+			at += anchor->pkey.key.rsa.elen;
+		} else {
+			anchor->pkey.key.ec.q = at;
+			at += anchor->pkey.key.ec.qlen;
+		}
+	}
 }
 
 static bool is_certificate_name(const char *name)
@@ -128,7 +141,7 @@ static void begin_object(struct loader *l)
 
 static void end_object(struct loader *l)
 {
-	if (l->is_certificate && (l->der.is_broken || !add_certificate(&l->anchors, &l->der)))
+	if (l->is_certificate && (l->der.is_broken || !add_certificate(l)))
 		l->is_broken = true;
 	l->is_certificate = false;
 }
@@ -195,6 +208,7 @@ int tls_anchors_load(const char *path, struct tls_anchors *anchors, char *reason
 		problem = "no certificate in it that can be used (PEM is expected)";
 	free(l.der.at);
 	*anchors = l.anchors;
+	place(anchors, l.pool.at);
 	if (problem == NULL)
 		return 0;
 	tls_anchors_free(anchors);
@@ -204,18 +218,8 @@ int tls_anchors_load(const char *path, struct tls_anchors *anchors, char *reason
 
 void tls_anchors_free(struct tls_anchors *anchors)
 {
-	for (size_t i = 0; i < anchors->count; i++) {
-		br_x509_trust_anchor *anchor = &anchors->list[i];
-
-		free(anchor->dn.data);
-		if (anchor->pkey.key_type == BR_KEYTYPE_RSA) {
-			free(anchor->pkey.key.rsa.n);
-			free(anchor->pkey.key.rsa.e);
-		} else {
-			free(anchor->pkey.key.ec.q);
-		}
-	}
 	free(anchors->list);
+	free(anchors->bytes);
 	*anchors = (struct tls_anchors){.list = NULL};
 }
 

@@ -15,6 +15,7 @@ enum { TLS_LEAF_MAX = 16384 };
 struct tls_anchors {
 	br_x509_trust_anchor *list;
 	size_t count;
+	unsigned char *bytes; /* what the list points into */
 };
 
 /*

@@ -167,6 +167,9 @@ def test_process_limit(names):
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
         os.setuid(65534)
 
+    if b"__asan_init" in open(TOOL, "rb").read():
+        print("skipped: the process limit (the leak check needs a process)")
+        return
     with listener(answer_ok) as up:
         expect("no process for the name", 0, "", "check", f"http://db:{up}/", preexec_fn=limited, executable=COPY)
 
@@ -191,7 +194,7 @@ def test_waiting(names):
     with listener(answer_ok, port=port):
         rest = lines_of(p)
     problem = ""
-    if p.returncode != 0 or "(looking up the name)" not in first or "connection refused" not in second:
+    if p.returncode != 0 or ": connection" in first or "connection refused" not in second:
         problem = f"{p.returncode} {first!r} {second!r} {rest!r}"
     elif len(rest) != 1 or "is up after" not in rest[0]:
         problem = f"{rest!r}"
