@@ -69,7 +69,7 @@ sed -n '/^\.Sh OPTIONS/,/^\.Sh LIFECYCLE/p' man/shim.1 | sed -n 's/^\.It Fl //p'
         value=
         [ "$names" = "$line" ] || value=' VALUE'
         flags=
-        for name in $names; do
+        for name in ${names% Oo}; do
             [ "$name" = , ] || flags="$flags -$name"
         done
         echo "${flags# }$value"

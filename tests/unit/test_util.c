@@ -145,8 +145,8 @@ END_TEST
 
 static const char *const bad_signals[] = {"", "0", "65", "-1", "SIG", "SIG15", "SIGSIGTERM",
 	"TERMX", "TER", " TERM", "TERM ", "15x", "RTMIN+31", "RTMIN-1", "RTMAX+1", "RTMAX-31",
-	"RTMIN+", "RTMIN+-1", "RTMIN+x", "RTMIN3", "RTMAX-", "RT", "18446744073709551631", "EXIT",
-	"SIGNAL 9"};
+	"RTMIN+", "RTMIN+-1", "RTMIN+-0", "RTMIN+x", "RTMIN3", "RTMAX-", "RT",
+	"18446744073709551631", "EXIT", "SIGNAL 9"};
 
 START_TEST(signal_bad)
 {
