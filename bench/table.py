@@ -100,29 +100,29 @@ def baseline(results):
             f'{end:.0f} µs from its end')
 
 
+def circumstances(facts):
+    yield (f'{facts["cpu"]}, {facts["cpus"]} CPUs, Linux {facts["kernel"]}, '
+           f'load {facts["load"]:.1f}, {facts["date"]}, {facts["seconds"]} s')
+    yield ', '.join(f'{name}: {text}' for name, text in facts['versions'].items() if text)
+
+
 def print_table(results, table, names, facts):
     lines = [heading(names)] + [cells(results, row, names) for row in table]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     for line in lines:
         middle = '  '.join(c.rjust(w) for c, w in zip(line[1:-1], widths[1:-1]))
         print(f'{line[0].ljust(widths[0])}  {middle}  {line[-1]}'.rstrip())
-    print()
-    print(baseline(results))
-    print(f'{facts["cpu"]}, {facts["cpus"]} CPUs, Linux {facts["kernel"]}, '
-          f'load {facts["load"]:.1f}, {facts["date"]}, {facts["seconds"]} s')
-    print(', '.join(f'{name}: {text}' for name, text in facts['versions'].items() if text))
+    print('', baseline(results), *circumstances(facts), sep='\n')
 
 
 def print_markdown(results, table, names, facts):
-    del facts
     print('| ' + ' | '.join(heading(names)) + ' |')
     print('|---|' + '---:|' * (len(names) + 1) + '---|')
     for row in table:
         line = cells(results, row, names)
         line[0] = line[0].replace('  ', '&nbsp;&nbsp;')
         print('| ' + ' | '.join(line) + ' |')
-    print()
-    print(baseline(results))
+    print('', *(f'{line}  ' for line in (baseline(results), *circumstances(facts))), sep='\n')
 
 
 def print_json(results, table, names, facts):
