@@ -82,7 +82,7 @@ def exec_failures(world):
         short = name if len(name) < 40 else f"{name[:3]}… {len(name)}"
         seen[short] = world.run(*flags, "--", name, "one")
         # A line of ours is one write, so at most 4 KiB of it are said.
-        seen[short]["err"] = [line.replace(name, short) if len(line) < 4000 else line[:60] for line in seen[short]["err"]]
+        seen[short]["err"] = [line.replace(name, short) if len(line) < 1000 else line[:40] for line in seen[short]["err"]]
     for path in ("first:second", f"{here}/first:{here}/second", f"{here}/first", ":second", "", "nowhere:/bin", "/etc/passwd:/bin"):
         for program in ("tool", "true"):
             seen[f"PATH={path.replace(here, '.')} {program}"] = world.run(*flags, program, "two", env={"PATH": path})
@@ -137,7 +137,13 @@ def closed_stdio(world, closed):
 
 
 def own_files(pid):
-    return sorted(os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
+    files = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            files.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return files
 
 
 @case(*THREE)

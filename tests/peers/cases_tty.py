@@ -80,6 +80,7 @@ def suspend(world, shape):
         time.sleep(0.1)
         init.tty.type(b"\x1a")
         w.retry(lambda: w.state(child) == "T", 0.7)
+        w.retry(lambda: w.state(init.pid) == "T", 0.4 if world.name == "dumb-init" else 0)
         here = {"child": w.state(child), "init": w.state(init.pid)}
         init.kill(18)
         here["on again"] = [w.retry(lambda: w.state(pid) == "S", 2) for pid in (child, init.pid)]

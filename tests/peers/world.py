@@ -272,7 +272,7 @@ def told(init, status):
     handing over of the terminal are left out: what is done there is compared, and is not always the same."""
     seen = {"status": status, "out": init.out(), "err": init.err()}
     for key in ("out", "err"):
-        child = [line for line in seen[key] if re.search(r"[ :]\(?child\)|setsid complete|Unable to attach", line)]
+        child = [line for line in seen[key] if re.search(r"[ :]\(?child\)|setsid complete|Unable to attach|^\[dumb-init\] /nope: ", line)]
         seen[f"{key} of the child"] = [line for line in child if not re.search("tcsetpgrp|foreground|/dev/tty", line)]
         seen[key] = [line for line in seen[key] if line not in child]
     return seen
