@@ -47,6 +47,9 @@ void tls_trust_free(struct tls_trust *trust);
 int tls_anchors_load(const char *path, struct tls_anchors *anchors, char *reason, size_t size);
 void tls_anchors_free(struct tls_anchors *anchors);
 
+/* P-256, P-384, P-521 and X25519. */
+const br_ec_impl *tls_curves(void);
+
 /* Does a certificate (DER) name this address among its subjectAltNames? Takes hostile bytes. */
 bool tls_certificate_names_address(const unsigned char *der, size_t length,
 	const unsigned char *address, size_t address_length);

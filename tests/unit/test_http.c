@@ -163,6 +163,8 @@ static const struct {
 	{"HTTP/1.1 20 OK\r\n", HTTP_NOT_HTTP, 0},
 	{"HTTP/1.1 2000 OK\r\n", HTTP_NOT_HTTP, 0},
 	{"HTTP/1.1 20\r\n", HTTP_NOT_HTTP, 0},
+	{"HTTP/1.1 20\n", HTTP_NOT_HTTP, 0},
+	{"HTTP/1.1 \n", HTTP_NOT_HTTP, 0},
 	{"HTTP/1.1 099 OK\r\n", HTTP_NOT_HTTP, 0},
 	{"HTTP/1.1 -20 OK\r\n", HTTP_NOT_HTTP, 0},
 	{"HTTP/1.1 200\tOK\r\n", HTTP_NOT_HTTP, 0},
