@@ -4,7 +4,8 @@
 #ifndef INSTALL_H
 #define INSTALL_H
 
-/* Atomic: a temporary file beside it, mode 755, renamed. Returns the exit status; says what went wrong. */
+/* Atomic: a temporary file beside it, mode 755, renamed. Returns the exit status; says what went
+ * wrong. */
 int install_copy(const char *dir);
 
 #endif

@@ -71,7 +71,7 @@ static const struct {
 /* Where musl's words are not glibc's, for what the calls that shim makes can fail with. */
 static const struct {
 	uint8_t error;
-	char words[45];
+	char words[48]; /* room enough: C would drop the NUL of one that just fits without it */
 } errors[] = {
 	{0, "Success"},
 	{EIO, "Input/output error"},
@@ -171,7 +171,7 @@ int parse_duration(const char *text, int64_t *ns)
 
 static char to_upper(char c)
 {
-	return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+	return (char)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
 }
 
 /* Whatever the locale says. Returns what follows the word, or NULL. */
@@ -257,7 +257,7 @@ static int take_word(char **in, char **out)
 			if (*from != '\n') /* else a line goes on */
 				*to++ = *from;
 		} else if (quote == '\0' ? *from == '\'' || *from == '"' : *from == quote) {
-			quote = quote == '\0' ? *from : '\0';
+			quote = (char)(quote == '\0' ? *from : '\0');
 		} else {
 			*to++ = *from;
 		}
@@ -374,7 +374,8 @@ static const char *read_spec(const char *fmt, struct spec *spec)
 	*spec = (struct spec){.fill = ' '};
 	for (; *fmt == '-' || *fmt == '0'; fmt++) {
 		spec->is_left |= *fmt == '-';
-		spec->fill = *fmt == '0' ? '0' : spec->fill;
+		if (*fmt == '0')
+			spec->fill = '0';
 	}
 	if (spec->is_left)
 		spec->fill = ' ';
@@ -489,16 +490,17 @@ char *format_duration(int64_t ns, char buf[DURATION_SIZE])
 	long long tenths = (ns < 0 ? 0 : ns / (NS_PER_S / 10)) +
 			   (ns > 0 && ns % (NS_PER_S / 10) >= NS_PER_S / 20);
 	long long seconds = tenths / 10;
+	long long minutes = seconds / 60;
+	long long hours = minutes / 60;
 
-	if (seconds < 60)
+	if (minutes == 0)
 		format_text(buf, DURATION_SIZE, "%lld.%llds", seconds, tenths % 10);
-	else if (seconds < 3600)
-		format_text(buf, DURATION_SIZE, "%lldm%02llds", seconds / 60, seconds % 60);
-	else if (seconds < 24 * 3600)
-		format_text(buf, DURATION_SIZE, "%lldh%02lldm", seconds / 3600, seconds / 60 % 60);
+	else if (hours == 0)
+		format_text(buf, DURATION_SIZE, "%lldm%02llds", minutes, seconds % 60);
+	else if (hours < 24)
+		format_text(buf, DURATION_SIZE, "%lldh%02lldm", hours, minutes % 60);
 	else
-		format_text(buf, DURATION_SIZE, "%lldd%02lldh", seconds / (24 * 3600),
-			seconds / 3600 % 24);
+		format_text(buf, DURATION_SIZE, "%lldd%02lldh", hours / 24, hours % 24);
 	return buf;
 }
 

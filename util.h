@@ -13,29 +13,34 @@
 int parse_number(const char *text, long min, long max, long *value);
 /* "250ms", "5s", "2m", "1h"; a plain number is seconds. No sign, no fraction; up to 10 years. */
 int parse_duration(const char *text, int64_t *ns);
-/* "TERM", "SIGTERM", "sigterm", "15", "RTMIN+3", "RTMAX-2", "37". RTMIN is 34 whatever the libc says (glibc's
- * view, which is what applications are built with). Returns the number 1..64, or -1. */
+/* "TERM", "SIGTERM", "sigterm", "15", "RTMIN+3", "RTMAX-2", "37". RTMIN is 34 whatever the libc
+ * says (glibc's view, which is what applications are built with). Returns the number 1..64, or -1.
+ */
 int parse_signal(const char *text);
 
-/* Splits text in place into words as a shell would: blanks separate, '…' "…" and \ quote, nothing is
- * expanded. At most max words; the array is not NULL-terminated. Returns how many, or -1 when a quote is
- * left open or there are too many. */
+/* Splits text in place into words as a shell would: blanks separate, '…' "…" and \ quote, nothing
+ * is expanded. At most max words; the array is not NULL-terminated. Returns how many, or -1 when a
+ * quote is left open or there are too many. */
 int split_words(char *text, char **words, size_t max);
 
 enum { SIGNAL_NAME_SIZE = 16 };
 /* "SIGTERM", "SIGRTMIN+3"; "signal 99" for what is no signal. Returns buf. */
 char *signal_name(int signo, char buf[SIGNAL_NAME_SIZE]);
-/* What glibc's strsignal says ("Terminated", "Real-time signal 3"), whatever libc this is built with.
- * buf is used for the real-time ones only. */
+/* What glibc's strsignal says ("Terminated", "Real-time signal 3"), whatever libc this is built
+ * with. buf is used for the real-time ones only. */
 const char *signal_description(int signo, char buf[32]);
-/* strerror in glibc's words, since peers' messages are compared ("Too many levels of symbolic links"). */
+/* strerror in glibc's words, since peers' messages are compared ("Too many levels of symbolic
+ * links"). */
 const char *error_text(int error);
 
-/* A formatter of its own: musl's printf brings 8 KiB of floating point and uses much stack. Knows %s %c %d %u %ld %lu
- * %lld %llu %x %%, and a 0-padded or blank-padded width for numbers and a left-justified one for %s (%-5s).
- * Always ends buf with a NUL (size > 0); returns the length written, cut to size - 1. */
-size_t format_text(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-size_t vformat_text(char *buf, size_t size, const char *fmt, va_list args) __attribute__((format(printf, 3, 0)));
+/* A formatter of its own: musl's printf brings 8 KiB of floating point and uses much stack. Knows
+ * %s %c %d %u %ld %lu %lld %llu %x %%, and a 0-padded or blank-padded width for numbers and a
+ * left-justified one for %s (%-5s). Always ends buf with a NUL (size > 0); returns the length
+ * written, cut to size - 1. */
+size_t format_text(char *buf, size_t size, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+size_t vformat_text(char *buf, size_t size, const char *fmt, va_list args)
+	__attribute__((format(printf, 3, 0)));
 
 enum { DURATION_SIZE = 24 };
 /* "0.3s", "25.0s", "3m12s", "2h05m", "4d03h": what a person reads. Returns buf. */
@@ -48,7 +53,8 @@ int64_t clock_wall_ns(void);
 /* The part after the last slash. */
 const char *base_name(const char *path);
 
-/* Length of the longest prefix of text[0..length) that is at most max bytes and does not cut a UTF-8 sequence. */
+/* Length of the longest prefix of text[0..length) that is at most max bytes and does not cut a
+ * UTF-8 sequence. */
 size_t utf8_cut(const char *text, size_t length, size_t max);
 
 #endif

@@ -177,19 +177,16 @@ START_TEST(signal_descriptions)
 }
 END_TEST
 
-/* strerror is glibc's here, so this guards the table against typing errors; test_words.sh does it
- * with musl. */
+/* strerror is glibc's here, so what is left to it agrees; this checks every line of the table. */
 START_TEST(error_words)
 {
-	static const int errors[] = {0, EPERM, ENOENT, EINTR, EIO, E2BIG, ENOEXEC, ECHILD, EAGAIN,
-		ENOMEM, EACCES, EBUSY, EXDEV, ENOTDIR, EISDIR, EINVAL, ENFILE, EMFILE, ENOTTY,
-		ETXTBSY, ESPIPE, EROFS, EPIPE, EDEADLK, ENAMETOOLONG, ENOSYS, ELOOP, EOVERFLOW,
-		ELIBBAD, ENOTSOCK, EOPNOTSUPP, EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH, ECONNABORTED,
-		ECONNRESET, ENOTCONN, ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, EINPROGRESS, EUCLEAN,
-		EDQUOT};
+	for (int error = -1; error < 140; error++) {
+		char expected[64];
 
-	for (size_t i = 0; i < COUNT(errors); i++)
-		ck_assert_str_eq(error_text(errors[i]), strerror(errors[i]));
+		/* Copied: glibc frees the one for what is no error at the next call. */
+		snprintf(expected, sizeof expected, "%s", strerror(error));
+		ck_assert_str_eq(error_text(error), expected);
+	}
 }
 END_TEST
 
