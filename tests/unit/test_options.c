@@ -298,6 +298,7 @@ END_TEST
 #define NOT_EXPECT   "' is not CODE or CODE:TO, numbers from 0 to 255"
 #define NOT_SIGNAL   "' is not a signal (such as TERM, SIGTERM, 15, RTMIN+3)"
 #define LISTS        ": unknown option; shim --help lists them"
+#define LENGTH_39    "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy" /* the longest that can be a name */
 #define LONG_50      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
 static const struct {
@@ -379,6 +380,8 @@ static const struct {
 	{"--=5 a", "--=5" LISTS},
 	{"---grace 5 a", "---grace: unknown option; did you mean --grace?"},
 	{"--" LONG_50 " a", "--" LONG_50 LISTS},
+	{"--" LENGTH_39 "=1 a", "--" LENGTH_39 LISTS},
+	{"--" LENGTH_39 "x=1 a", "--" LENGTH_39 "x=1" LISTS},
 	{"--frobnicate 8080 a", "--frobnicate: unknown option; shim --help lists them"},
 	{"'--sc\nope' a", "--sc?ope: unknown option; did you mean --scope?"},
 	{"--grace '5\n\t\r' a", "--grace: '5???" NOT_DURATION},
