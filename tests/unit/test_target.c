@@ -450,7 +450,10 @@ START_TEST(silent_address)
 		struct net_addresses two = {.count = 2, .list = {a}};
 		uint16_t other = 0;
 		int second = listen_on("127.0.0.1", &other);
-		int fd;
+		int fd = dup(0);
+		int lowest = fd;
+
+		close(fd);
 
 		two.list[1] = a;
 		two.list[1].v4.sin_port = htons(other);
@@ -458,12 +461,50 @@ START_TEST(silent_address)
 		ck_assert_int_ge(fd, 0);
 		ck_assert_int_eq(getpeername(fd, &a.any, &a.length), 0);
 		ck_assert_uint_eq(ntohs(a.v4.sin_port), other);
+		ck_assert_int_eq(dup(0), lowest); /* the one that lost is closed */
+		close(lowest);
 		close(second);
 		close(fd);
 	}
 	for (size_t i = 0; i < COUNT(fds); i++)
 		close(fds[i]);
 	close(listener);
+}
+END_TEST
+
+/* Bytes that are there do not hide that the time is up. */
+START_TEST(deadline_before_data)
+{
+	int fds[2];
+	char c;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	ck_assert_int_eq(write(fds[1], "x", 1), 1);
+	ck_assert_int_eq(net_read(fds[0], &c, 1, clock_now_ns() - 1), -1);
+	ck_assert_int_eq(errno, ETIMEDOUT);
+	ck_assert_int_eq(net_read(fds[0], &c, 1, clock_now_ns() + NS_PER_S), 1);
+	ck_assert_int_eq(net_read(fds[0], &c, 1, clock_now_ns() + NS_PER_MS), -1);
+	ck_assert_int_eq(errno, ETIMEDOUT);
+	close(fds[1]);
+	ck_assert_int_eq(net_read(fds[0], &c, 1, clock_now_ns() + NS_PER_S), 0);
+	ck_assert_int_eq(net_write(fds[0], "x", 1, clock_now_ns() + NS_PER_S), -1);
+	ck_assert_int_eq(errno, EPIPE);
+	close(fds[0]);
+}
+END_TEST
+
+/* A reader that reads nothing. */
+START_TEST(write_is_bounded)
+{
+	char *much = calloc(1, 8 << 20);
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	ck_assert_int_eq(net_write(fds[0], much, 8 << 20, clock_now_ns() + 200 * NS_PER_MS), -1);
+	ck_assert_int_eq(errno, ETIMEDOUT);
+	close(fds[0]);
+	close(fds[1]);
+	free(much);
 }
 END_TEST
 
@@ -634,6 +675,8 @@ static Suite *target_suite(void)
 	tcase_add_loop_test(tries, family, 0, COUNT(families));
 	tcase_add_loop_test(tries, refused, 0, 5);
 	tcase_add_test(tries, silent_address);
+	tcase_add_test(tries, deadline_before_data);
+	tcase_add_test(tries, write_is_bounded);
 	tcase_add_test(tries, first_error_counts);
 	tcase_add_loop_test(tries, unix_sockets, 0, 3);
 	tcase_add_test(tries, files);
