@@ -223,3 +223,23 @@ def test_system_calls_denied(env):
         assert "handler done" in container.logs(), (errno_number, container.logs())
         done = env.docker.run("--rm", *flags, *SHIM, "--", "sh", "-c", "exit 3")
         assert done.code == 3, (errno_number, done)
+
+
+def test_healthcheck(env):
+    """HEALTHCHECK CMD ["/shim","--check",…] in an image without a client: healthy while it is served, then not."""
+    serve = ("httpd -f -p 127.0.0.1:8080 -h /tmp & server=$!; trap 'kill $server; echo gone' USR1;"
+             " while :; do sleep 0.1 & wait $!; done")
+    health = ["--health-interval", "300ms", "--health-timeout", "5s", "--health-retries", "1", "--health-cmd"]
+    container = env.docker.start(*health, "/shim --check tcp://127.0.0.1:8080", *SHIM, "--", "sh", "-c", serve)
+
+    def is_now(state):
+        wait_until(lambda: container.inspect()["State"]["Health"]["Status"] == state,
+                   lambda: container.inspect()["State"]["Health"])
+
+    is_now("healthy")
+    container.kill("USR1")
+    container.wait_for("gone")
+    is_now("unhealthy")
+    output = container.inspect()["State"]["Health"]["Log"][-1]["Output"]
+    assert "refused" in output and output.count("\n") == 1, output
+    container.stop("-t", "20")

@@ -47,8 +47,10 @@ def test_example_image(env):
     assert config["StopSignal"] == "SIGTERM" and "8080/tcp" in config["ExposedPorts"], config
     assert config["Labels"]["org.opencontainers.image.version"] == "1.0.0", config
     hardened = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
-    container = env.docker.start(*hardened, "hello:1.0.0")
+    container = env.docker.start(*hardened, "--health-interval", "500ms", "hello:1.0.0")
     container.wait_for("listening on port 8080")
+    engines.wait_until(lambda: container.inspect()["State"]["Health"]["Status"] == "healthy",
+                       lambda: container.inspect()["State"]["Health"])
     get = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:8080/').read())"
     assert container.exec("python3", "-c", get).must().out == "b'hello\\n'\n"
     processes = container.exec("sh", "-c", "cat /proc/1/comm /proc/1/status").must().out
