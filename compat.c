@@ -357,8 +357,15 @@ static int catatonit_parse(struct options *o, char **argv)
 		if (status != GO_ON)
 			return status;
 	}
-	o->command = o->pause ? NULL : argv + s.next;
-	if (o->command && !o->command[0]) {
+	if (o->pause) {
+		/* A stop without an app is the end, with 0. */
+		o->stop_on = SIGNAL_BIT(SIGTERM) | SIGNAL_BIT(SIGINT);
+		o->swallow = ~(o->stop_on | SIGNAL_BIT(SIGCHLD));
+		o->command = NULL;
+		return GO_ON;
+	}
+	o->command = argv + s.next;
+	if (!o->command[0]) {
 		log_at(LEVEL_FATAL, "missing program name");
 		log_write(STDERR_FILENO, CATATONIT_USAGE);
 		return PEER_FAILED;

@@ -120,16 +120,17 @@ def differences(theirs, ours, path=""):
 
 
 class Permitted:
-    """A difference that is meant: where, why, and what ours has to be for it (None: that is not fixed)."""
+    """A difference that is meant: where, why, and what either has to be for it (None: that is not fixed), or both together."""
 
-    def __init__(self, case, path, reason, ours=None, theirs=None):
-        self.case, self.path, self.reason, self.ours, self.theirs = case, path, reason, ours, theirs
+    def __init__(self, case, path, reason, ours=None, theirs=None, both=None):
+        self.case, self.path, self.reason = case, path, reason
+        self.ours, self.theirs, self.both = ours, theirs, both
 
     def covers(self, name, path, theirs, ours):
         def fits(want, got):
             return want is None or (want(got) if callable(want) else want == got)
         return (re.search(self.case, name) is not None and re.fullmatch(self.path, path) is not None
-                and fits(self.ours, ours) and fits(self.theirs, theirs))
+                and fits(self.ours, ours) and fits(self.theirs, theirs) and (self.both is None or self.both(theirs, ours)))
 
 
 def verdict(name, theirs, ours, permitted):

@@ -19,11 +19,12 @@ PERMITTED = [
     Permitted("^catatonit: Ctrl-Z", ".*/child", "the same: with ours Ctrl-Z stops the program", ours="T", theirs="S"),
     Permitted("^dumb-init: what the child finds, inherited: ignore 34", ".*/SigIgn", "dumb-init resets ignored signals 1 to 31 only; ours "
               "all 64", ours="0000000000000000"),
-    Permitted("^catatonit: working directories", "/own (kept|is /)", "Debian's catatonit is older than 0.2.1, which goes to / as ours does"),
+    Permitted("^catatonit: working directories", "/own (kept|is /)", "Debian's catatonit is older than 0.2.1, which goes to / as ours does",
+              both=lambda theirs, ours: theirs != ours),
     Permitted("^(tini|catatonit): (a job behind|on a terminal, what the child finds, a job behind)", ".*/(in front|the shell has it)",
               "tini and catatonit take the terminal even when they do not have it; ours leaves a job behind where it is"),
     Permitted("programs that cannot be executed$", "/./elf/.*", "the peers hand a binary of another machine to the shell, which makes nonsense of "
               "it; ours says what it is", ours=lambda value: value in (1, 2) or "Exec format error" in str(value)),
     Permitted("^tini: debug lines when the program is not there", ".*/out", "tini's buffered output is doubled by its fork: one line twice",
-              theirs=lambda lines: lines[0] == lines[1]),
+              both=lambda theirs, ours: theirs[0] == theirs[1] and ours == theirs[1:]),
 ]
