@@ -579,20 +579,18 @@ END_TEST
 START_TEST(nothing_is_left)
 {
 	uint16_t port = 0;
-	int before = dup(0);
-	int listener;
+	int listener = listen_on("127.0.0.1", &port);
+	int lowest = dup(0);
 
-	close(before);
+	close(lowest);
 	(void)probe_port("tcp://:%d", closed_port(), 1000);
 	(void)probe_ms("tcp://nosuch.invalid:1", 2000);
-	listener = listen_on("127.0.0.1", &port);
 	(void)probe_port("http://:%d/", port, 200);
 	(void)probe_port("https://:%d/", port, 200);
 	ck_assert_int_eq(probe_port("tcp://:%d", port, 1000), 0);
-	close(listener);
 	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
-	listener = dup(0);
-	ck_assert_int_eq(listener, before);
+	ck_assert_int_eq(dup(0), lowest);
+	close(lowest);
 	close(listener);
 }
 END_TEST
