@@ -60,6 +60,7 @@ def make_all():
     make_certificate("expired", extra=("-days", "-1"))
     make_certificate("bare", names="", subject="/CN=localhost")
     make_certificate("behind", ca="middle")
+    make_certificate("critical", names=NAMES.replace("=", "=critical,"))
     with open("chain.pem", "w", encoding="ascii") as f:
         for part in ("behind.pem", "middle.pem"):
             with open(part, encoding="ascii") as g:
@@ -168,6 +169,8 @@ def test_certificates():
     with s_server("bare") as port:
         expect("a certificate without addresses", 1, "not for this host name", "check", url.format("127.0.0.1", port),
                "ca=ca.pem")
+    with s_server("critical") as port:
+        expect("critical names", 0, "", "check", url.format("127.0.0.1", port), "ca=ca.pem")
     with s_server("other") as port:
         for host in ("localhost", "127.0.0.1"):
             expect(f"wrong name, {host}", 1, "certificate: not for this host name$", "check", url.format(host, port),
