@@ -202,6 +202,22 @@ def stopped_child(world):
     return seen
 
 
+@case(*THREE, each=PID1)
+def term_for_a_stopped_child(world, as_pid):
+    """a child that is stopped hears of SIGTERM when it goes on, and not before,"""
+    init = world.start(*QUIET[world.name], *sh("echo up; exec sleep 30"), pid1=as_pid == "as PID 1")
+    init.expect("up")
+    child = init.child()
+    w.send(child, 19)
+    w.retry(lambda: w.state(child) == "T")
+    init.kill(15)
+    time.sleep(0.3)
+    seen = {"child": w.state(child)}
+    init.kill(18)
+    seen["status"] = init.wait(3)
+    return seen
+
+
 @case(*THREE)
 def chld_ignored(world):
     """SIGCHLD ignored by who started it"""
