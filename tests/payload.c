@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -310,6 +311,23 @@ static void syscall_deny(const char *error, const char *call)
 		fail("seccomp");
 }
 
+/* The same for calls that have one of these bits in their first argument, as of a kernel that does
+ * not know the flag. */
+static void flag_deny(const char *error, const char *call, const char *bits)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number(call), 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (uint32_t)number(bits), 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)number(error)),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
+		fail("seccomp");
+}
+
 static void limit_set(int what, rlim_t value)
 {
 	struct rlimit limit = {value, value};
@@ -367,6 +385,7 @@ static int with_apply(const char *option, char **value)
 	case 'N': limit_set(RLIMIT_NOFILE, (rlim_t)number(value[0])); return 1;
 	case 'C': limit_set(RLIMIT_CORE, RLIM_INFINITY); return 0;
 	case 'e': syscall_deny(value[0], value[1]); return 2;
+	case 'E': flag_deny(value[0], value[1], value[2]); return 3;
 	case 'f': descriptor_open(number(value[0]), value[1]); return 2;
 	case 't': terminal_take(); return 0;
 	case 's': setsid(); return 0;

@@ -156,7 +156,8 @@ def p23_clean_stop(case):
     log = case.path("message")
     opts = ["--clean-stop", "--termination-log", log]
     for app, stop, want in ((["signals", "15", "143"], True, 0), (["hold"], True, 0),
-                            (["exit", "143"], False, 143), (["kill", "15"], False, 143),
+                            (["exit", "143"], False, 143), (["exit", "128"], False, 128),
+                            (["kill", "15"], False, 143),
                             (["signals", "15", "3"], True, 3), (["signals", "15", "130"], True, 130),
                             (["signals", "15", "0"], True, 0)):
         init = case.start(app, opts=opts, find=stop)

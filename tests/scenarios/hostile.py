@@ -154,6 +154,14 @@ def p44_all_at_once(case):
         equal(case.run(["kill", "11"], prefix=prefix).status, 139)
 
 
+@scenario()
+def p44_clone_flag_refused(case):
+    """A sandbox that does not know CLONE_PIDFD (Linux 5.2)."""
+    need_x86()
+    for error in (EPERM, ENOSYS, "22"):
+        works(case, f"clone answers {error}", prefix=["-E", error, "56", "0x1000"])
+
+
 @scenario(limit=60)
 def p44_grace_and_lingering_when_refused(case):
     need_x86()
@@ -269,10 +277,14 @@ def p50_closed_descriptors(case):
 def p50_closed_descriptors_and_a_message_file(case):
     """The file shim opens does not become the app's standard output."""
     log = case.path("message")
-    init = case.run(["/bin/sh", "-c", "echo lost; echo lost >&2; exit 7"],
-                    prefix=["-c", "0", "-c", "1", "-c", "2"], opts=["--termination-log", log, "-vv"])
-    equal(init.status, 7)
-    check("lost" not in read(log) and "exited 7" in read(log), read(log))
+    for closed in ("0", "1", "2", "12", "012"):
+        init = case.run(["/bin/sh", "-c", "echo lost; echo lost >&2; exit 7"],
+                        prefix=[word for fd in closed for word in ("-c", fd)],
+                        opts=["--termination-log", log, "-vv"])
+        equal(init.status, 7)
+        got = read(log)
+        check("lost" not in got and "exited 7" in got and len(got.splitlines()) == 1, got)
+        os.unlink(log)
 
 
 @scenario(modes=INIT)

@@ -102,10 +102,10 @@ def p09_app_can_wait_for_its_own_children(case):
     equal(case.start(["report"], find=False).report()["ignored"], bits(()))
 
 
-@scenario()
+@scenario(modes=NAMED)
 def p10_ignored_signals_reach_the_app_as_inherited(case):
     equal(case.start(["report"], find=False).report()["ignored"], bits(()))
-    want = (1, 2, 13, 15, 20, 21, 22, 33, 34, 40, 64)
+    want = (1, 2, 13, 15, 17, 20, 21, 22, 33, 34, 40, 64)
     prefix = [word for n in want for word in ("-i", str(n))]
     equal(case.start(["report"], prefix=prefix, find=False).report()["ignored"], bits(want))
     init = case.run(["/bin/sh", "-c", "yes | head -n 1; echo ok"])
@@ -373,6 +373,19 @@ def a_stop_wakes_a_stopped_app(case):
     init.signal(TERM)
     equal(init.wait(), 0)
     check("continued" in init.lines() and "got 15" in init.lines(), init.out)
+
+
+@scenario()
+def a_stop_wakes_a_stopped_app_in_every_scope(case):
+    for how in (dict(opts=["--scope", "child"]), dict(opts=["--scope", "session"]),
+                dict(opts=["--scope", "all"]), dict(shell="mount -t tmpfs t /proc"),
+                dict(opts=["--scope", "child"], shell="mount -t tmpfs t /proc")):
+        init = case.start(["stopself"], **how)
+        init.line("^stopping")
+        app = init.app()
+        eventually(lambda: proc_status(app)["State"][0] == "T", "the app is stopped")
+        init.signal(TERM)
+        equal(init.wait(), 0, how)
 
 
 @scenario()

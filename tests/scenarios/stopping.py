@@ -81,6 +81,20 @@ def grace_covers_the_lingering_too(case):
 
 
 @scenario()
+def grace_counts_from_a_stop_while_lingering(case):
+    """The app has ended by itself, the platform's stop comes while the rest is waited for."""
+    init = case.start(["/bin/sh", "-c", f"setsid {case.payload} ignore & read x; exit 4"],
+                      opts=["--grace", "2s", "--linger", "60s"], stdin=-1)
+    init.line("^ready")
+    init.close_input()
+    init.quiet(0.5)
+    begun = time.monotonic()
+    init.signal(TERM)
+    check(init.wait() in (4, 137), "either the app's status or that of a budget spent")
+    check(init.ended - begun < 2.2, f"took {init.ended - begun:.2f} s of 2")
+
+
+@scenario()
 def no_grace_no_limit(case):
     init = case.start(["slow", "15", "3000", "5"])
     init.line("^ready")

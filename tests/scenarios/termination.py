@@ -115,6 +115,14 @@ def p32_budget_spent(case):
     check(re.search(r"\d(\.\d)?s", got), f"seconds: {got!r}")
 
 
+@scenario()
+def the_dead_are_no_survivors(case):
+    """A zombie that the app has not waited for is not said to be still alive."""
+    got = message(case, ["/bin/sh", "-c", f"sleep 0 & exec {case.payload} ignore"], 137, ["--grace", "1s"],
+                  stop=TERM)
+    check("payload" in got and "sleep" not in got, repr(got))
+
+
 @scenario(modes=NAMED)
 def apps_own_message_is_kept(case):
     log = case.path("message")
@@ -216,6 +224,10 @@ def p29_odd_files(case):
         equal(init.out, "", log)
         check(len(init.err.splitlines()) <= 1, init.err)
     equal(read(target), "untouched")
+    reader = os.open(case.path("fifo"), os.O_RDONLY | os.O_NONBLOCK)
+    equal(case.run(["exit", "7"], opts=["--termination-log", case.path("fifo")], timeout=5).status, 7)
+    equal(os.read(reader, 100), b"", "written into a FIFO")
+    os.close(reader)
     for device in ("/dev/full", "/dev/null", "/dev/zero"):
         equal(case.run(["exit", "7"], opts=["--termination-log", device], timeout=5).status, 7, device)
     check(not os.path.exists(case.path("missing")))
