@@ -11,9 +11,9 @@ A scenario is a function with @scenario that takes a Case:
 A list that begins with the name of a payload command is run by payload.c, any other as it is. Every
 namespace dies with the case (and with the test process: PDEATHSIG), whatever happens.
 
-What `unshare -pf` of util-linux 2.38 does to signals (looked up once with strace): it sets SIGCHLD to
-its default, blocks INT and TERM in itself around fork, and gives its child the old mask back. So masks
-pass through, but an ignored SIGCHLD does not: `payload with -i 17` sets that inside.
+What `unshare -pf` of util-linux 2.38 does to signals (looked up once with strace): it sets SIGCHLD
+to its default, blocks INT and TERM in itself around fork, and gives its child the old mask back. So
+masks pass through, but an ignored SIGCHLD does not: `payload with -i 17` sets that inside.
 """
 
 import ctypes
@@ -34,8 +34,22 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 MODES = ("pid1", "plain", "kernel", "sub")  # see run
 NAMED = ("pid1", "plain", "sub")  # where it matters how the app is called
 INIT = ("pid1", "plain", "kernel")
-COMMANDS = ("report", "exit", "kill", "signals", "ignore", "hold", "slow", "orphans", "crowd",
-            "stopself", "send", "with", "init", "novdso")
+COMMANDS = (
+    "report",
+    "exit",
+    "kill",
+    "signals",
+    "ignore",
+    "hold",
+    "slow",
+    "orphans",
+    "crowd",
+    "stopself",
+    "send",
+    "with",
+    "init",
+    "novdso",
+)
 DEADLINE = 10.0  # for one line or one end, where a scenario names no other
 LIBC = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
@@ -50,6 +64,7 @@ def scenario(modes=MODES, limit=20):
     def register(function):
         SCENARIOS.append((function, tuple(modes), limit))
         return function
+
     return register
 
 
@@ -82,9 +97,23 @@ def build_payload(path):
     machine = subprocess.run(["gcc", "-print-multiarch"], capture_output=True, text=True).stdout
     if machine.strip():
         headers += ["-idirafter", "/usr/include/" + machine.strip()]
-    subprocess.run(["musl-gcc", "-static", "-O2", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra",
-                    *headers, f"-DOUTER_PIDNS={outer}", "-o", path,
-                    os.path.join(HERE, "payload.c")], check=True)
+    subprocess.run(
+        [
+            "musl-gcc",
+            "-static",
+            "-O2",
+            "-std=c11",
+            "-D_GNU_SOURCE",
+            "-Wall",
+            "-Wextra",
+            *headers,
+            f"-DOUTER_PIDNS={outer}",
+            "-o",
+            path,
+            os.path.join(HERE, "payload.c"),
+        ],
+        check=True,
+    )
 
 
 def tool(name):
@@ -117,13 +146,16 @@ class Init:
     def __init__(self, case, process, master=None):
         self.case = case
         self.process = process  # unshare
-        self.master = master    # our end of the terminal
+        self.master = master  # our end of the terminal
         self.buffers = {}
         self.name = {}
         self.pid = None
         self.ended = None
-        for name, fd in (("out", process.stdout and process.stdout.fileno()),
-                         ("err", process.stderr and process.stderr.fileno()), ("tty", master)):
+        for name, fd in (
+            ("out", process.stdout and process.stdout.fileno()),
+            ("err", process.stderr and process.stderr.fileno()),
+            ("tty", master),
+        ):
             if fd is not None:
                 os.set_blocking(fd, False)
                 self.buffers[name] = b""
@@ -149,6 +181,7 @@ class Init:
                     return pid
                 front += proc_children(pid)
             return None
+
         self.pid = eventually(search, "the init is running") if is_init else None
         return self
 
@@ -253,7 +286,9 @@ class Init:
 
     def report(self):
         """What `payload report` said, as a dict; arg and env are lists."""
-        self.line(r"^end$", "tty" if self.master is not None and "out" not in self.buffers else "out")
+        self.line(
+            r"^end$", "tty" if self.master is not None and "out" not in self.buffers else "out"
+        )
         facts = {"arg": [], "env": []}
         for line in (self.out or self.text("tty")).splitlines():
             key, _, value = line.partition(" ")
@@ -313,9 +348,25 @@ class Case:
         words += self.words(app)
         return [self.payload, "with", *prefix, "--", *words] if prefix else words
 
-    def start(self, app, opts=(), prefix=(), env=None, tty=None, wrap=(), after=None, find=True,
-              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/",
-              binary=None, dashes=True, subreaper=True, shell=None):
+    def start(
+        self,
+        app,
+        opts=(),
+        prefix=(),
+        env=None,
+        tty=None,
+        wrap=(),
+        after=None,
+        find=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd="/",
+        binary=None,
+        dashes=True,
+        subreaper=True,
+        shell=None,
+    ):
         """Starts app under the init. tty: None, or the shape of the terminal:
         leader: the init leads the session (docker run -t); unshared: PID 1, but a session outside;
         front, behind: not PID 1, as a shell starts a job. wrap: a command line to put before the
@@ -357,8 +408,10 @@ class Case:
             if tty == "unshared":
                 os.setsid()
                 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        process = subprocess.Popen(words, env=env, stdin=stdin, stdout=stdout, stderr=stderr,
-                                   cwd=cwd, preexec_fn=child)
+
+        process = subprocess.Popen(
+            words, env=env, stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, preexec_fn=child
+        )
         if slave is not None:
             os.close(slave)
         init = Init(self, process, master)
@@ -371,9 +424,23 @@ class Case:
         init.status = init.wait(timeout)
         return init
 
+    def works(self, what, **how):
+        """It starts, forwards, reaps, stops and gives the status back. Returns the Init."""
+        script = f"({self.payload} exit 1 &); exec {self.payload} signals 15 6"
+        init = self.start(["/bin/sh", "-c", script], **how)
+        init.line("^ready")
+        for signo in (10, 1, 40):
+            init.signal(signo)
+            init.line(f"^got {signo}$")
+        init.signal(15)
+        equal(init.wait(), 6, what)
+        return init
+
     def close(self):
+        """Ends all it has started."""
         for init in self.inits:
             init.kill()
+        self.inits.clear()
 
 
 def strip_mode(environment):
@@ -393,6 +460,7 @@ def read(path):
 def main():
     """harness.py FILE FUNCTION MODE DIRECTORY: runs one scenario; 0, 1, or 77 when skipped."""
     import importlib.util
+
     file, function, mode, directory = sys.argv[1:]
     sys.modules["harness"] = sys.modules["__main__"]
     spec = importlib.util.spec_from_file_location("story", file)

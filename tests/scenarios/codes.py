@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import subprocess
 
 from harness import INIT, NAMED, Skip, check, equal, read, scenario
 
@@ -11,36 +10,38 @@ TERM = signal.SIGTERM
 FATAL = [n for n in range(1, 65) if n not in (17, 18, 19, 20, 21, 22, 23, 28)]  # end by default
 
 
-def fresh(case):
-    case.close()
-    case.inits.clear()
-
-
 @scenario(limit=120)
 def p24_every_exit_code(case):
     for code in range(256):
         equal(case.run(["exit", str(code)]).status, code)
-        fresh(case)
+        case.close()
 
 
 @scenario(limit=120)
 def p26_every_signal_as_cause_of_death(case):
     for signo in FATAL:
         equal(case.run(["kill", str(signo)]).status, 128 + signo, f"killed by {signo}")
-        fresh(case)
+        case.close()
 
 
 @scenario(modes=NAMED)
 def p20_exec_failures(case):
     loop = case.path("loop")
     os.symlink(loop, loop)
-    bad_elf = case.path("elf", b"\x7fELF\x02\x01\x01" + b"\0" * 9 + b"\x02\x00\xff\x7f" + b"\0" * 60,
-                        0o755)
+    bad_elf = case.path(
+        "elf", b"\x7fELF\x02\x01\x01" + b"\0" * 9 + b"\x02\x00\xff\x7f" + b"\0" * 60, 0o755
+    )
     for command, want, words in (
-            ("/nope", 127, "No such file"), ("nope-nowhere", 127, "(No such file|not found)"),
-            ("", 127, ""), ("/etc/passwd", 126, "(Permission denied|not executable)"), ("/etc", 126, "directory"),
-            (bad_elf, 126, ""), ("/etc/passwd/x", 126, "Not a directory"),
-            (loop, 126, "symbolic links"), ("/" + "x" * 300, 126, "name too long")):
+        ("/nope", 127, "No such file"),
+        ("nope-nowhere", 127, "(No such file|not found)"),
+        ("", 127, ""),
+        ("/etc/passwd", 126, "(Permission denied|not executable)"),
+        ("/etc", 126, "directory"),
+        (bad_elf, 126, ""),
+        ("/etc/passwd/x", 126, "Not a directory"),
+        (loop, 126, "symbolic links"),
+        ("/" + "x" * 300, 126, "name too long"),
+    ):
         init = case.run(["/usr/bin/env", command][1:])
         equal(init.status, want, command)
         equal(init.out, "")
@@ -62,11 +63,12 @@ def p20_path_search(case):
 @scenario(modes=NAMED)
 def exec_errors_explain_themselves(case):
     machine = bytearray(read_bytes(case.payload))
-    machine[18:20] = b"\xb7\x00" if machine[18] != 0xb7 else b"\x3e\x00"  # arm64, or else x86-64
+    machine[18:20] = b"\xb7\x00" if machine[18] != 0xB7 else b"\x3e\x00"  # arm64, or else x86-64
     for name, content, words in (
-            ("noint", "#!/opt/python9/bin/python\n", "/opt/python9/bin/python"),
-            ("cr", "#!/bin/sh\r\necho hi\r\n", r"(CR|carriage return|\\r|Windows|DOS)"),
-            ("arch", bytes(machine), "(architecture|aarch64|arm64|x86|machine)")):
+        ("noint", "#!/opt/python9/bin/python\n", "/opt/python9/bin/python"),
+        ("cr", "#!/bin/sh\r\necho hi\r\n", r"(CR|carriage return|\\r|Windows|DOS)"),
+        ("arch", bytes(machine), "(architecture|aarch64|arm64|x86|machine)"),
+    ):
         path = case.path(name, content, 0o755)
         init = case.run([path])
         check(init.status in (126, 127), f"{name}: status {init.status}")
@@ -88,8 +90,11 @@ def exec_error_dynamic_loader_missing(case):
     at = data.find(b"/lib64/ld-linux-x86-64.so.2\0")
     if at < 0:
         raise Skip("needs a dynamic /bin/true of x86-64")
-    path = case.path("app", data.replace(b"/lib64/ld-linux-x86-64.so.2\0",
-                                         b"/lib64/ld-nowhere-64.so.9\0\0\0"), 0o755)
+    path = case.path(
+        "app",
+        data.replace(b"/lib64/ld-linux-x86-64.so.2\0", b"/lib64/ld-nowhere-64.so.9\0\0\0"),
+        0o755,
+    )
     init = case.run([path])
     check(init.status in (126, 127), init.status)
     check("/lib64/ld-nowhere-64.so.9" in init.err, f"loader not named: {init.err!r}")
@@ -99,7 +104,9 @@ def exec_error_dynamic_loader_missing(case):
 def exec_error_arguments_too_long(case):
     """Only a #! line makes the arguments longer than those shim itself was started with."""
     script = case.path("script", "#!/bin/sh " + "x" * 100 + "\n", 0o755)
-    loop = case.path("loop.sh", f"""
+    loop = case.path(
+        "loop.sh",
+        f"""
 ulimit -s 512
 pad=$(head -c 129000 /dev/zero | tr '\\0' x)
 more=$(head -c 32 /dev/zero | tr '\\0' y)
@@ -110,9 +117,16 @@ for i in $(seq 80); do
 done
 cat err
 exit 43
-""")
-    init = case.run(["/bin/sh", loop], binary="/usr/bin/env", cwd=case.dir, dashes=False, opts=[],
-                    subreaper=False)
+""",
+    )
+    init = case.run(
+        ["/bin/sh", loop],
+        binary="/usr/bin/env",
+        cwd=case.dir,
+        dashes=False,
+        opts=[],
+        subreaper=False,
+    )
     equal(init.status, 42, "no length found at which only the app is too large")
     check(re.search("argument", init.out, re.I), f"{init.out!r}")
     check(re.search(r"\d", init.out.replace(script, "")), f"no size, no limit: {init.out!r}")
@@ -155,11 +169,16 @@ def p23_expected_exit_code(case):
 def p23_clean_stop(case):
     log = case.path("message")
     opts = ["--clean-stop", "--termination-log", log]
-    for app, stop, want in ((["signals", "15", "143"], True, 0), (["hold"], True, 0),
-                            (["exit", "143"], False, 143), (["exit", "128"], False, 128),
-                            (["kill", "15"], False, 143),
-                            (["signals", "15", "3"], True, 3), (["signals", "15", "130"], True, 130),
-                            (["signals", "15", "0"], True, 0)):
+    for app, stop, want in (
+        (["signals", "15", "143"], True, 0),
+        (["hold"], True, 0),
+        (["exit", "143"], False, 143),
+        (["exit", "128"], False, 128),
+        (["kill", "15"], False, 143),
+        (["signals", "15", "3"], True, 3),
+        (["signals", "15", "130"], True, 130),
+        (["signals", "15", "0"], True, 0),
+    ):
         init = case.start(app, opts=opts, find=stop)
         if stop:
             init.line("^ready")

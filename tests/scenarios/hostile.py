@@ -6,29 +6,22 @@ import platform
 import re
 import subprocess
 
-from harness import INIT, NAMED, Skip, check, equal, eventually, proc_status, read, scenario, strip_mode,\
-    tool
+from harness import (
+    INIT,
+    NAMED,
+    Skip,
+    check,
+    equal,
+    eventually,
+    proc_status,
+    read,
+    scenario,
+    strip_mode,
+    tool,
+)
 
 TERM, USR1 = 15, 10
-EPERM, ENOSYS = "1", "38"
-# x86-64 numbers. Required, so not here: fork, execve, wait4, kill, rt_sig*.
-CALLS = {"signalfd4": 289, "pidfd_open": 434, "pidfd_send_signal": 424, "close_range": 436, "clone3": 435,
-         "timerfd_create": 283, "epoll_create1": 291, "prctl": 157, "setpgid": 109, "ioctl": 16,
-         "setsid": 112, "waitid": 247, "socket": 41, "pipe2": 293, "eventfd2": 290, "openat2": 437,
-         "statx": 332, "chdir": 80, "getrandom": 318, "dup3": 292, "memfd_create": 319, "fstat": 5,
-         "getdents64": 217, "ppoll": 271, "fcntl": 72, "sigaltstack": 131, "set_tid_address": 218}
-
-
-def works(case, what, **how):
-    """It starts, forwards, reaps, stops and gives the status back."""
-    init = case.start(["/bin/sh", "-c", f"({case.payload} exit 1 &); exec {case.payload} signals 15 6"], **how)
-    init.line("^ready")
-    for signo in (USR1, 1, 40):
-        init.signal(signo)
-        init.line(f"^got {signo}$")
-    init.signal(TERM)
-    equal(init.wait(), 6, what)
-    return init
+NO_PROC = "mount -t tmpfs t /proc"
 
 
 @scenario()
@@ -37,7 +30,7 @@ def p41_arbitrary_uid(case):
     facts = case.start(["report"], find=False, **how).report()
     equal((facts["uid"], facts["gid"], facts["nnp"]), ("1000680000", "0", "1"))
     equal(case.run(["id", "-u"], **how).out, "1000680000\n")
-    init = works(case, "as uid 1000680000", **how)
+    init = case.works("as uid 1000680000", **how)
     equal(init.err, "")
 
 
@@ -48,9 +41,25 @@ def p42_read_only_and_nothing_there(case):
     os.mkdir(root)
     os.link(case.shim, root + "/shim")
     os.link(case.payload, root + "/payload")
-    words = ["-r", root, "--", "/shim", *["-s"] * (case.mode == "sub"), "--", "/payload", "signals", "15", "6"]
-    init = case.start(["with", *words], dashes=False, subreaper=False, binary="/usr/bin/env",
-                      shell=f"mount --bind {root} {root}; mount -o remount,bind,ro {root}")
+    words = [
+        "-r",
+        root,
+        "--",
+        "/shim",
+        *["-s"] * (case.mode == "sub"),
+        "--",
+        "/payload",
+        "signals",
+        "15",
+        "6",
+    ]
+    init = case.start(
+        ["with", *words],
+        dashes=False,
+        subreaper=False,
+        binary="/usr/bin/env",
+        shell=f"mount --bind {root} {root}; mount -o remount,bind,ro {root}",
+    )
     init.line("^ready")
     init.signal(USR1)
     init.line("^got 10$")
@@ -59,12 +68,9 @@ def p42_read_only_and_nothing_there(case):
     equal(sorted(os.listdir(root)), ["payload", "shim"])
 
 
-NO_PROC = "mount -t tmpfs t /proc"
-
-
 @scenario(modes=NAMED)
 def p43_no_proc(case):
-    init = works(case, "without /proc", shell=NO_PROC)
+    init = case.works("without /proc", shell=NO_PROC)
     check(len(init.err.splitlines()) <= 1, init.err)
     equal(case.run(["/nope"], shell=NO_PROC).status, 127)
     equal(case.run(["kill", "9"], shell=NO_PROC).status, 137)
@@ -82,8 +88,11 @@ def p43_no_proc_lingering(case):
 
 @scenario()
 def p43_no_proc_grace(case):
-    init = case.start(["/bin/sh", "-c", f"setsid {case.payload} ignore & exec {case.payload} ignore"],
-                      opts=["--grace", "1s"], shell=NO_PROC)
+    init = case.start(
+        ["/bin/sh", "-c", f"setsid {case.payload} ignore & exec {case.payload} ignore"],
+        opts=["--grace", "1s"],
+        shell=NO_PROC,
+    )
     init.line("^ready", count=2)
     init.signal(TERM)
     equal(init.wait(), 137)
@@ -92,7 +101,9 @@ def p43_no_proc_grace(case):
 @scenario(modes=INIT)
 def p43_no_proc_scope_all(case):
     script = f"setsid {case.payload} signals & exec {case.payload} signals 10 6"
-    init = case.start(["/bin/sh", "-c", script], opts=["--scope", "all", "--linger", "0"], shell=NO_PROC)
+    init = case.start(
+        ["/bin/sh", "-c", script], opts=["--scope", "all", "--linger", "0"], shell=NO_PROC
+    )
     init.line("^ready", count=2)
     init.signal(TERM)
     init.line("^got 15$", count=2)
@@ -102,86 +113,7 @@ def p43_no_proc_scope_all(case):
 
 @scenario()
 def p43_hidepid(case):
-    works(case, "hidepid", shell="mount -o remount,hidepid=2 /proc", prefix=["-u", "1000"])
-
-
-def need_x86():
-    if platform.machine() != "x86_64":
-        raise Skip("the numbers are those of x86-64")
-
-
-@scenario(limit=90)
-def p44_calls_that_are_refused(case):
-    need_x86()
-    for name, nr in CALLS.items():
-        for error in (EPERM, ENOSYS):
-            works(case, f"{name} answers {error}", prefix=["-e", error, str(nr)])
-            case.close()
-            case.inits.clear()
-
-
-@scenario(limit=60)
-def p44_calls_that_are_refused_on_a_terminal(case):
-    need_x86()
-    shape = "front" if case.mode == "sub" else "leader"
-    for name in ("ioctl", "setpgid", "pidfd_open", "clone3", "waitid", "prctl", "pidfd_send_signal"):
-        for error in (EPERM, ENOSYS):
-            init = case.start(["signals", "15", "6"], prefix=["-e", error, str(CALLS[name])], tty=shape)
-            init.line("ready", "tty")
-            init.signal(TERM)
-            equal(init.wait(), 6, f"{name} answers {error}")
-            case.close()
-            case.inits.clear()
-
-
-@scenario(limit=60)
-def p44_session_refused(case):
-    need_x86()
-    for name in ("setsid", "ioctl", "clone3", "pidfd_open"):
-        for error in (EPERM, ENOSYS):
-            works(case, f"{name} answers {error}", opts=["--scope", "session"],
-                  prefix=["-e", error, str(CALLS[name])])
-
-
-@scenario(limit=60)
-def p44_all_at_once(case):
-    """gVisor or a very old kernel, and an old Docker profile."""
-    need_x86()
-    for error in (EPERM, ENOSYS):
-        prefix = [word for nr in CALLS.values() for word in ("-e", error, str(nr))]
-        init = works(case, f"all answer {error}", prefix=prefix)
-        check(len(init.err.splitlines()) <= 4, init.err)
-        equal(case.run(["kill", "11"], prefix=prefix).status, 139)
-
-
-@scenario()
-def p44_clone_flag_refused(case):
-    """A sandbox that does not know CLONE_PIDFD (Linux 5.2)."""
-    need_x86()
-    for error in (EPERM, ENOSYS, "22"):
-        works(case, f"clone answers {error}", prefix=["-E", error, "56", "0x1000"])
-
-
-@scenario(limit=60)
-def p44_grace_and_lingering_when_refused(case):
-    need_x86()
-    for error in (EPERM, ENOSYS):
-        for name in ("pidfd_open", "pidfd_send_signal", "setpgid", "waitid", "timerfd_create"):
-            init = case.start(["ignore"], opts=["--grace", "800ms"],
-                              prefix=["-e", error, str(CALLS[name])])
-            init.line("^ready")
-            init.signal(TERM)
-            equal(init.wait(), 137, f"{name} {error}")
-
-
-@scenario()
-def p44_no_group_scope_falls_back_to_the_child(case):
-    """setpgid refused: there is no group of the app's own, and shim's own is not signalled."""
-    need_x86()
-    init = case.start(["hold"], prefix=["-e", EPERM, str(CALLS["setpgid"])])
-    init.line("^ready")
-    init.signal(TERM)
-    equal(init.wait(), 143)
+    case.works("hidepid", shell="mount -o remount,hidepid=2 /proc", prefix=["-u", "1000"])
 
 
 @scenario()
@@ -229,19 +161,12 @@ def p49_descriptors(case):
 
     def kept():
         return [os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder) if int(fd) > 2]
+
     eventually(lambda: "/etc/hosts" not in kept(), "shim closes what it inherited")
-    check(all(re.search("pidfd|signalfd", target) for target in kept()), f"descriptors of shim: {kept()}")
-
-
-@scenario()
-def p49_many_descriptors_without_close_range(case):
-    need_x86()
-    prefix = ["-f", "900", "/etc/hosts", "-f", "5", "/etc/hosts", "-e", ENOSYS, str(CALLS["close_range"])]
-    for shell in (None, NO_PROC):
-        init = case.start(["signals"], prefix=prefix, shell=shell)
-        init.line("^ready")
-        folder = f"/proc/{init.pid}/fd"
-        eventually(lambda: not {"5", "900"} & set(os.listdir(folder)), f"closed ({shell})")
+    check(
+        all(re.search("pidfd|signalfd", target) for target in kept()),
+        f"descriptors of shim: {kept()}",
+    )
 
 
 @scenario()
@@ -278,9 +203,11 @@ def p50_closed_descriptors_and_a_message_file(case):
     """The file shim opens does not become the app's standard output."""
     log = case.path("message")
     for closed in ("0", "1", "2", "12", "012"):
-        init = case.run(["/bin/sh", "-c", "echo lost; echo lost >&2; exit 7"],
-                        prefix=[word for fd in closed for word in ("-c", fd)],
-                        opts=["--termination-log", log, "-vv"])
+        init = case.run(
+            ["/bin/sh", "-c", "echo lost; echo lost >&2; exit 7"],
+            prefix=[word for fd in closed for word in ("-c", fd)],
+            opts=["--termination-log", log, "-vv"],
+        )
         equal(init.status, 7)
         got = read(log)
         check("lost" not in got and "exited 7" in got and len(got.splitlines()) == 1, got)
@@ -334,7 +261,10 @@ def full_pipe_as_stderr(case):
         init.line("^got 10$", count=n + 1, timeout=3)
     init.signal(TERM)
     equal(init.wait(5), 7)
-    equal(case.run(["/nope"], stderr=os.open(f"/proc/self/fd/{r}", os.O_WRONLY), timeout=5).status, 127)
+    equal(
+        case.run(["/nope"], stderr=os.open(f"/proc/self/fd/{r}", os.O_WRONLY), timeout=5).status,
+        127,
+    )
     os.close(r)
 
 
@@ -364,8 +294,16 @@ def p51_options_of_the_app(case):
 
 @scenario()
 def p52_environment(case):
-    env = {"PATH": "/bin:/usr/bin", "A": "1", "EMPTY": "", "B C": "x=y", "SHIM_OTHER": "kept",
-           "SHIM_OPTS": "--linger 1s", "TINI_SUBREAPER": "1", "LISTEN_FDS": "1"}
+    env = {
+        "PATH": "/bin:/usr/bin",
+        "A": "1",
+        "EMPTY": "",
+        "B C": "x=y",
+        "SHIM_OTHER": "kept",
+        "SHIM_OPTS": "--linger 1s",
+        "TINI_SUBREAPER": "1",
+        "LISTEN_FDS": "1",
+    }
     got = strip_mode(case.start(["report"], env=env, find=False).report()["env"])
     equal(got, sorted(f"{k}={v}" for k, v in env.items() if k != "SHIM_OPTS"))
 
@@ -375,21 +313,27 @@ def p52_empty_environment(case):
     equal(strip_mode(case.start(["report"], env={}, find=False).report()["env"]), [])
     equal(case.run(["exit", "7"], env={}).status, 7)
     equal(case.run(["ls", "/nope"], env={}).status, 2, "a command is found without PATH")
-    works(case, "no environment", env={})
-    equal(case.start(["report"], prefix=["-x"], find=False).report()["env"], [], "not even an array")
+    case.works("no environment", env={})
+    equal(
+        case.start(["report"], prefix=["-x"], find=False).report()["env"], [], "not even an array"
+    )
 
 
 @scenario(modes=INIT, limit=30)
 def p53_monotonic_clock_only(case):
-    """The wall clock is for text. Its time is read without the vDSO here, so that strace sees it."""
+    """The wall clock is for text. Read without the vDSO here, so that strace sees it."""
     if platform.machine() != "x86_64":
         raise Skip("hides the vDSO on x86-64 only")
     log = case.path("trace")
-    init = case.start(["ignore"], opts=["--grace", "2s", "--termination-log", case.path("message")],
-                      wrap=[case.payload, "novdso"])
+    init = case.start(
+        ["ignore"],
+        opts=["--grace", "2s", "--termination-log", case.path("message")],
+        wrap=[case.payload, "novdso"],
+    )
     init.line("^ready")
-    trace = subprocess.Popen([tool("strace"), "-qq", "-o", log, "-p", str(init.pid)],
-                             stderr=subprocess.DEVNULL)
+    trace = subprocess.Popen(
+        [tool("strace"), "-qq", "-o", log, "-p", str(init.pid)], stderr=subprocess.DEVNULL
+    )
     try:
         eventually(lambda: proc_status(init.pid).get("TracerPid", "0") != "0", "strace is there")
         init.signal(TERM)
@@ -400,8 +344,14 @@ def p53_monotonic_clock_only(case):
         trace.wait()
     calls = read(log)
     check("CLOCK_MONOTONIC" in calls, f"no clock was seen: {calls[:500]}")
-    for call in ("gettimeofday(", "time(", "timerfd_create(CLOCK_REALTIME", "clock_nanosleep(CLOCK_REALTIME",
-                 "setitimer(", "alarm("):
+    for call in (
+        "gettimeofday(",
+        "time(",
+        "timerfd_create(CLOCK_REALTIME",
+        "clock_nanosleep(CLOCK_REALTIME",
+        "setitimer(",
+        "alarm(",
+    ):
         check(not re.search(rf"^{re.escape(call)}", calls, re.M), f"{call} is used")
     wall = len(re.findall("CLOCK_REALTIME", calls))
     check(wall <= 4, f"the wall clock is read {wall} times while stopping")
@@ -409,13 +359,15 @@ def p53_monotonic_clock_only(case):
 
 @scenario()
 def started_with_every_signal_blocked_and_ignored(case):
-    prefix = [w for n in range(1, 65) if n not in (9, 19, 32, 33) for w in ("-i", str(n), "-b", str(n))]
-    works(case, "all blocked and ignored", prefix=prefix)
+    prefix = [
+        w for n in range(1, 65) if n not in (9, 19, 32, 33) for w in ("-i", str(n), "-b", str(n))
+    ]
+    case.works("all blocked and ignored", prefix=prefix)
 
 
 @scenario(modes=NAMED)
 def tiny_stack_and_no_files(case):
-    works(case, "ulimit -s 64, -n 8", shell="ulimit -s 64; ulimit -n 8")
+    case.works("ulimit -s 64, -n 8", shell="ulimit -s 64; ulimit -n 8")
     init = case.start(["signals", "15", "6"], prefix=["-N", "3"])
     init.line("^ready")
     init.signal(TERM)

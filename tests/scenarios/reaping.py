@@ -5,7 +5,17 @@ import struct
 import subprocess
 import time
 
-from harness import INIT, NAMED, check, equal, eventually, proc_children, proc_status, scenario, tool
+from harness import (
+    INIT,
+    NAMED,
+    check,
+    equal,
+    eventually,
+    proc_children,
+    proc_status,
+    scenario,
+    tool,
+)
 
 TERM, USR1 = 15, 10
 
@@ -30,7 +40,9 @@ def orphans_that_end_all_at_once(case):
     init = case.start(["orphans", "1500", "1500"])
     init.line("^made 1500$", timeout=40)
     check(len(proc_children(init.pid)) > 1, "the orphans are not the init's")
-    eventually(lambda: len(init.processes()) <= (3 if case.mode == "sub" else 2), "all are gone", 20)
+    eventually(
+        lambda: len(init.processes()) <= (3 if case.mode == "sub" else 2), "all are gone", 20
+    )
     init.signal(TERM)
     equal(init.wait(), 0)
 
@@ -39,8 +51,14 @@ def orphans_that_end_all_at_once(case):
 def status_of_the_app_among_orphans(case):
     """The app ends while orphans end by the hundred: its status is not mixed up with theirs."""
     for _ in range(5):
-        init = case.run(["/bin/sh", "-c", f"for i in 1 2 3 4 5 6 7 8; do ({case.payload} exit 9 20 &"
-                         f" {case.payload} exit 8 21 &) ; done; sleep 0.02; exit 4"])
+        init = case.run(
+            [
+                "/bin/sh",
+                "-c",
+                f"for i in 1 2 3 4 5 6 7 8; do ({case.payload} exit 9 20 &"
+                f" {case.payload} exit 8 21 &) ; done; sleep 0.02; exit 4",
+            ]
+        )
         equal(init.status, 4)
 
 
@@ -49,8 +67,11 @@ def p33_zombies_of_exec_probes(case):
     """docker exec: processes that come from outside the tree and leave orphans."""
     init = case.start(["signals", "15", "0"])
     init.line("^ready")
-    probe = subprocess.Popen([tool("nsenter"), "-t", str(init.pid), "-p", "-m", case.payload,
-                              "orphans", "1000", "50"], stdout=subprocess.PIPE, text=True)
+    probe = subprocess.Popen(
+        [tool("nsenter"), "-t", str(init.pid), "-p", "-m", case.payload, "orphans", "1000", "50"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         equal(probe.stdout.readline(), "made 1000\n")
         eventually(lambda: len(init.processes()) <= 3, "the orphans are reaped")
@@ -65,7 +86,9 @@ def p33_zombies_of_exec_probes(case):
 @scenario()
 def p34_a_zombie_of_the_app(case):
     """It has a parent that lives, so it is not shim's; it does no harm at the end either."""
-    init = case.start(["/bin/sh", "-c", f"{case.payload} exit 0 & exec {case.payload} signals 15 3"])
+    init = case.start(
+        ["/bin/sh", "-c", f"{case.payload} exit 0 & exec {case.payload} signals 15 3"]
+    )
     init.line("^ready")
     app = init.app()
     eventually(init.zombies, "the zombie")
@@ -77,8 +100,15 @@ def p34_a_zombie_of_the_app(case):
 @scenario(modes=NAMED)
 def warn_reap(case):
     """-w names each orphan that is reaped, as tini."""
-    init = case.run(["/bin/sh", "-c", f"({case.payload} exit 0 100 &); ({case.payload} exit 0 100 &);"
-                     f"exec {case.payload} exit 5 500"], opts=["-w"])
+    init = case.run(
+        [
+            "/bin/sh",
+            "-c",
+            f"({case.payload} exit 0 100 &); ({case.payload} exit 0 100 &);"
+            f"exec {case.payload} exit 5 500",
+        ],
+        opts=["-w"],
+    )
     equal(init.status, 5)
     equal(len([line for line in init.err.splitlines() if "reap" in line.lower()]), 2, init.err)
 
@@ -90,8 +120,11 @@ def p38_not_pid_1(case):
     check("PID 1" in init.err and "subreaper" in init.err, f"no warning: {init.err!r}")
     init = case.run(["exit", "7"])
     equal((init.status, init.err), (7, ""))
-    equal(case.run(["exit", "7"], subreaper=False, prefix=["-S"]).err.count("subreaper"), 0,
-          "registered by whoever started it")
+    equal(
+        case.run(["exit", "7"], subreaper=False, prefix=["-S"]).err.count("subreaper"),
+        0,
+        "registered by whoever started it",
+    )
 
 
 @scenario(modes=("sub",))
@@ -124,8 +157,10 @@ def subreaper_adopts_and_reaps(case):
 
 @scenario()
 def p40_no_wake_ups(case):
-    for app, opts in ((["signals", "15", "0"], []),
-                      (["signals", "15", "0"], ["--grace", "30s", "--until-empty", "--linger", "5s"])):
+    for app, opts in (
+        (["signals", "15", "0"], []),
+        (["signals", "15", "0"], ["--grace", "30s", "--until-empty", "--linger", "5s"]),
+    ):
         init = case.start(app, opts=opts)
         init.line("^ready")
         init.quiet(0.2)
@@ -138,7 +173,7 @@ def p40_no_wake_ups(case):
 
 @scenario(modes=("kernel",))
 def orphans_do_not_wake_it(case):
-    """Linux 6.15: the kernel reaps, from the second on; older ones: at most three system calls each, so two wake-ups."""
+    """Linux 6.15: the kernel reaps from the second on; before, two wake-ups each at most."""
     init = case.start(["/bin/sh", "-c", f"read x; exec {case.payload} orphans 500"], stdin=-1)
     init.quiet(0.5)
     before = switches(init.pid)[0]
@@ -156,12 +191,12 @@ def p40_static_and_small(case):
         data = f.read()
     equal(data[:4], b"\x7fELF")
     check(data[4] == 2, "not a 64-bit binary")
-    offset, = struct.unpack_from("<Q", data, 32)
+    (offset,) = struct.unpack_from("<Q", data, 32)
     size, count = struct.unpack_from("<HH", data, 54)
     types = [struct.unpack_from("<II", data, offset + i * size) for i in range(count)]
     check(3 not in [t for t, _ in types], "it has an interpreter: not static")
-    equal([flags & 1 for t, flags in types if t == 0x6474e551], [0], "executable stack")
-    check(0x6474e552 in [t for t, _ in types], "no RELRO")
+    equal([flags & 1 for t, flags in types if t == 0x6474E551], [0], "executable stack")
+    check(0x6474E552 in [t for t, _ in types], "no RELRO")
     check(len(data) <= 220 * 1024, f"{len(data)} bytes")
 
 
@@ -170,8 +205,15 @@ def p55_parent_dies(case):
     """-p: shim goes with whoever started it, or hands the signal on."""
     for name, heard in (("KILL", None), ("SIGTERM", "got 15"), ("9", None)):
         words = case.command(["signals", "15", "0"], opts=["-p", name])
-        init = case.start(["-c", '"$0" "$@" & read x; kill -KILL $$', *words], binary="/bin/sh",
-                          dashes=False, subreaper=False, find=False, stdin=-1, after=3000)
+        init = case.start(
+            ["-c", '"$0" "$@" & read x; kill -KILL $$', *words],
+            binary="/bin/sh",
+            dashes=False,
+            subreaper=False,
+            find=False,
+            stdin=-1,
+            after=3000,
+        )
         init.line("^ready")
         shim = init.find(True).pid
         init.close_input()

@@ -12,7 +12,7 @@ TERM, USR1, KILL = 15, 10, 9
 
 @scenario(limit=30)
 def grace_ends_before_the_platform_does(case):
-    """4 s of grace end at 3.6: everything is killed and the status is 137 while PID 1 still lives."""
+    """4 s of grace end at 3.6: all is killed, and the status is 137."""
     log = case.path("message")
     init = case.start(["ignore"], opts=["--grace", "4s", "--termination-log", log])
     init.line("^ready")
@@ -39,9 +39,15 @@ def p32_last_words_come_before_the_kill(case):
 
 @scenario()
 def grace_kills_everything_that_is_left(case):
-    init = case.start(["/bin/sh", "-c",
-                       f"setsid {case.payload} ignore & {case.payload} ignore & exec {case.payload} ignore"],
-                      opts=["--grace", "1s"], after=3000 if case.mode == "sub" else None)
+    init = case.start(
+        [
+            "/bin/sh",
+            "-c",
+            f"setsid {case.payload} ignore & {case.payload} ignore & exec {case.payload} ignore",
+        ],
+        opts=["--grace", "1s"],
+        after=3000 if case.mode == "sub" else None,
+    )
     init.line("^ready", count=3)
     init.signal(TERM)
     equal(init.wait(), 137)
@@ -71,8 +77,10 @@ def grace_is_an_upper_bound(case):
 def grace_covers_the_lingering_too(case):
     """The app ends at once, what it left behind would take longer than the platform waits."""
     log = case.path("message")
-    init = case.start(["/bin/sh", "-c", f"setsid {case.payload} ignore & exec {case.payload} signals 15 0"],
-                      opts=["--grace", "2s", "--linger", "60s", "--termination-log", log])
+    init = case.start(
+        ["/bin/sh", "-c", f"setsid {case.payload} ignore & exec {case.payload} signals 15 0"],
+        opts=["--grace", "2s", "--linger", "60s", "--termination-log", log],
+    )
     init.line("^ready", count=2)
     begun = time.monotonic()
     init.signal(TERM)
@@ -83,8 +91,11 @@ def grace_covers_the_lingering_too(case):
 @scenario()
 def grace_counts_from_a_stop_while_lingering(case):
     """The app has ended by itself, the platform's stop comes while the rest is waited for."""
-    init = case.start(["/bin/sh", "-c", f"setsid {case.payload} ignore & read x; exit 4"],
-                      opts=["--grace", "2s", "--linger", "60s"], stdin=-1)
+    init = case.start(
+        ["/bin/sh", "-c", f"setsid {case.payload} ignore & read x; exit 4"],
+        opts=["--grace", "2s", "--linger", "60s"],
+        stdin=-1,
+    )
     init.line("^ready")
     init.close_input()
     init.quiet(0.5)
@@ -114,12 +125,13 @@ def p36_behind_a_shell(case):
         check("flushed" in init.lines(), init.out)
         equal(init.lines().count("got 15"), 1, "stop signals the app saw")
         case.close()
-        case.inits.clear()
 
 
 @scenario(limit=30)
 def p36_behind_a_shell_python(case):
-    program = case.path("app.py", """
+    program = case.path(
+        "app.py",
+        """
 import os, signal, sys, time
 def stop(*_):
     os.write(1, b"handler\\n")
@@ -130,7 +142,8 @@ signal.signal(signal.SIGTERM, stop)
 os.write(1, b"ready\\n")
 while True:
     time.sleep(60)
-""")
+""",
+    )
     init = case.start(["/bin/sh", "-c", f"/usr/bin/python3 {program}; true"])
     init.line("^ready")
     init.signal(TERM)
@@ -141,7 +154,9 @@ while True:
 
 @scenario()
 def p36_rewritten_stop_is_seen_once(case):
-    init = case.start(["/bin/sh", "-c", f"{case.payload} slow 3 300 0; true"], opts=["-r", "TERM:QUIT"])
+    init = case.start(
+        ["/bin/sh", "-c", f"{case.payload} slow 3 300 0; true"], opts=["-r", "TERM:QUIT"]
+    )
     init.line("^ready")
     init.signal(TERM)
     equal(init.wait(), 131)
@@ -152,8 +167,9 @@ def p36_rewritten_stop_is_seen_once(case):
 def p36_the_rest_may_finish(case):
     """The app ends by itself; what it started is told once and may flush."""
     for opts in ([], ["--linger", "30s"]):
-        init = case.start(["/bin/sh", "-c", f"{case.payload} slow 15 500 0 & read x; exit 4"],
-                          opts=opts, stdin=-1)
+        init = case.start(
+            ["/bin/sh", "-c", f"{case.payload} slow 15 500 0 & read x; exit 4"], opts=opts, stdin=-1
+        )
         init.line("^ready")
         begun = time.monotonic()
         init.close_input()
@@ -165,8 +181,12 @@ def p36_the_rest_may_finish(case):
 
 @scenario()
 def p36_linger_has_an_end(case):
-    init = case.start(["/bin/sh", "-c", f"{case.payload} ignore & read x; exit 4"],
-                      opts=["--linger", "700ms"], stdin=-1, after=2000 if case.mode == "sub" else None)
+    init = case.start(
+        ["/bin/sh", "-c", f"{case.payload} ignore & read x; exit 4"],
+        opts=["--linger", "700ms"],
+        stdin=-1,
+        after=2000 if case.mode == "sub" else None,
+    )
     init.line("^ready")
     begun = time.monotonic()
     init.close_input()
@@ -179,8 +199,11 @@ def p36_linger_has_an_end(case):
 
 @scenario()
 def p36_no_linger(case):
-    init = case.start(["/bin/sh", "-c", f"{case.payload} slow 15 60000 0 & read x; exit 4"],
-                      opts=["--linger", "0"], stdin=-1)
+    init = case.start(
+        ["/bin/sh", "-c", f"{case.payload} slow 15 60000 0 & read x; exit 4"],
+        opts=["--linger", "0"],
+        stdin=-1,
+    )
     init.line("^ready")
     init.close_input()
     equal(init.wait(), 4)
@@ -190,8 +213,11 @@ def p36_no_linger(case):
 @scenario()
 def linger_is_cut_short_by_a_person(case):
     """While lingering signals still reach what is left."""
-    init = case.start(["/bin/sh", "-c", f"{case.payload} signals 10 0 & read x; exit 4"],
-                      opts=["--linger", "30s"], stdin=-1)
+    init = case.start(
+        ["/bin/sh", "-c", f"{case.payload} signals 10 0 & read x; exit 4"],
+        opts=["--linger", "30s"],
+        stdin=-1,
+    )
     init.line("^ready")
     init.close_input()
     init.line("^got 15$")
@@ -201,8 +227,10 @@ def linger_is_cut_short_by_a_person(case):
 
 @scenario()
 def p35_until_empty(case):
-    init = case.run(["/bin/sh", "-c", f"(setsid {case.payload} exit 0 1200; echo end) & exit 5"],
-                    opts=["--until-empty"])
+    init = case.run(
+        ["/bin/sh", "-c", f"(setsid {case.payload} exit 0 1200; echo end) & exit 5"],
+        opts=["--until-empty"],
+    )
     equal((init.status, init.out), (5, "end\n"))
     init = case.run(["/bin/sh", "-c", f"(setsid {case.payload} exit 0 1200; echo end) & exit 5"])
     equal((init.status, init.out), (5, ""), "without the option the rest is told to end")
@@ -211,12 +239,18 @@ def p35_until_empty(case):
 @scenario()
 def p35_until_empty_stops_too(case):
     """The daemon that is left hears the stop; the status stays the app's."""
-    init = case.start(["/bin/sh", "-c", f"setsid {case.payload} slow 15 300 9 & read x; exit 5"],
-                      opts=["--until-empty"], stdin=-1)
+    init = case.start(
+        ["/bin/sh", "-c", f"setsid {case.payload} slow 15 300 9 & read x; exit 5"],
+        opts=["--until-empty"],
+        stdin=-1,
+    )
     init.line("^ready")
     init.close_input()
-    eventually(lambda: len([s for s in init.processes().values() if s != "Z"]) <=
-               (3 if case.mode == "sub" else 2), "the shell has gone")
+    eventually(
+        lambda: len([s for s in init.processes().values() if s != "Z"])
+        <= (3 if case.mode == "sub" else 2),
+        "the shell has gone",
+    )
     init.quiet(0.3)
     check("got 15" not in init.lines(), "told to stop by nobody")
     init.signal(TERM)
@@ -227,8 +261,11 @@ def p35_until_empty_stops_too(case):
 
 @scenario()
 def p35_until_empty_with_grace(case):
-    init = case.start(["/bin/sh", "-c", f"setsid {case.payload} ignore & read x; exit 5"],
-                      opts=["--until-empty", "--grace", "1s"], stdin=-1)
+    init = case.start(
+        ["/bin/sh", "-c", f"setsid {case.payload} ignore & read x; exit 5"],
+        opts=["--until-empty", "--grace", "1s"],
+        stdin=-1,
+    )
     init.line("^ready")
     init.close_input()
     init.quiet(0.3)
@@ -239,8 +276,11 @@ def p35_until_empty_with_grace(case):
 @scenario()
 def p35_until_empty_restart(case):
     """Jenkins: forks its successor and dies, twice."""
-    script = case.path("again", f"#!/bin/sh\n[ $1 = 0 ] && echo done && exit 9\n"
-                       f"setsid $0 $(($1 - 1)) &\nexit 6\n", 0o755)
+    script = case.path(
+        "again",
+        "#!/bin/sh\n[ $1 = 0 ] && echo done && exit 9\nsetsid $0 $(($1 - 1)) &\nexit 6\n",
+        0o755,
+    )
     init = case.run([script, "4"], opts=["--until-empty"])
     equal((init.status, init.out), (6, "done\n"))
 
@@ -248,8 +288,14 @@ def p35_until_empty_restart(case):
 @scenario()
 def p37_orphans_live_as_long_as_the_app(case):
     """Not ended when their parent is; told when the app has ended."""
-    init = case.start(["/bin/sh", "-c", f"/bin/sh -c '{case.payload} slow 15 100 0 & exit';"
-                       f"exec {case.payload} signals 10 0"])
+    init = case.start(
+        [
+            "/bin/sh",
+            "-c",
+            f"/bin/sh -c '{case.payload} slow 15 100 0 & exit';"
+            f"exec {case.payload} signals 10 0",
+        ]
+    )
     init.line("^ready", count=2)
     init.quiet(0.3)
     check("got 15" not in init.lines())

@@ -17,8 +17,11 @@ def shapes(case):
 @scenario(limit=40)
 def p01_job_control_of_a_shell(case):
     for shape in shapes(case):
-        init = case.start(["/bin/bash", "--norc", "-i", "-c",
-                           "set -m; sleep 0.2 & jobs; fg %1; echo fine"], tty=shape, find=False)
+        init = case.start(
+            ["/bin/bash", "--norc", "-i", "-c", "set -m; sleep 0.2 & jobs; fg %1; echo fine"],
+            tty=shape,
+            find=False,
+        )
         equal(init.wait(), 0, shape)
         text = init.text("tty")
         check("fine" in text and "Running" in text, f"{shape}: {text!r}")
@@ -32,7 +35,6 @@ def p02_no_hangup_at_start(case):
         init = case.run(["exit", "7"], tty="leader")
         equal(init.status, 7)
         case.close()
-        case.inits.clear()
 
 
 @scenario(modes=INIT)
@@ -124,7 +126,9 @@ def scope_session_with_terminal(case):
     facts = case.start(["report"], opts=["--scope", "session"], find=False).report()
     equal((facts["sid"], facts["pgid"]), (facts["pid"],) * 2)
     if case.mode != "sub":
-        facts = case.start(["report"], opts=["--scope", "session"], tty="leader", find=False).report()
+        facts = case.start(
+            ["report"], opts=["--scope", "session"], tty="leader", find=False
+        ).report()
         equal((facts["sid"], facts["tpgid"]), (facts["pid"],) * 2)
 
 
@@ -153,8 +157,20 @@ def terminal_is_given_back(case):
 
 def shell(case):
     """bash in front of a terminal, as a person has it; shim is one of its jobs."""
-    words = [tool("unshare"), "-pf", "--mount-proc", "--kill-child", case.payload, "init", "-t",
-             "--", "/bin/bash", "--norc", "--noprofile", "-i"]
+    words = [
+        tool("unshare"),
+        "-pf",
+        "--mount-proc",
+        "--kill-child",
+        case.payload,
+        "init",
+        "-t",
+        "--",
+        "/bin/bash",
+        "--norc",
+        "--noprofile",
+        "-i",
+    ]
     env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "PS1": "> ", "HISTFILE": ""}
     init = case.launch(words, env, "leader", None, None, None, "/")
     init.type("bind 'set enable-bracketed-paste off' 2>/dev/null; echo sh''ell\n")
@@ -166,8 +182,10 @@ def shell(case):
 def ctrl_z_and_fg_under_a_shell(case):
     for opts, first in (("", ""), ("-c", ""), ("--scope group", ""), ("", "with -O -- ")):
         init = shell(case)
-        init.type(f"{' '.join(case.command([], opts.split()))} {case.payload} "
-                  f"{first}{case.payload if first else ''} hold\n")
+        init.type(
+            f"{' '.join(case.command([], opts.split()))} {case.payload} "
+            f"{first}{case.payload if first else ''} hold\n"
+        )
         init.line("ready", "tty")
         init.type("\x1a")
         init.line("Stopped", "tty")

@@ -8,8 +8,10 @@ import shutil
 from harness import NAMED, check, equal, eventually, read, regular, scenario
 
 TERM, KILL = 15, 9
-MOUNTED = "mount -t tmpfs t /dev; mknod /dev/null c 1 3; : >/dev/termination-log;" \
-          "mount --bind {} /dev/termination-log"
+MOUNTED = (
+    "mount -t tmpfs t /dev; mknod /dev/null c 1 3; : >/dev/termination-log;"
+    "mount --bind {} /dev/termination-log"
+)
 
 
 def message(case, app, want_status, opts=(), stop=None, **how):
@@ -81,7 +83,7 @@ def json_is_valid_whatever_the_name(case):
 
 @scenario(modes=NAMED)
 def not_utf8_name(case):
-    name = os.path.join(os.fsencode(case.dir), b"\xff\xfe\"app")
+    name = os.path.join(os.fsencode(case.dir), b'\xff\xfe"app')
     with open(name, "wb") as f:
         f.write(b"#!/bin/sh\nexit 3\n")
     os.chmod(name, 0o755)
@@ -118,16 +120,24 @@ def p32_budget_spent(case):
 @scenario()
 def the_dead_are_no_survivors(case):
     """A zombie that the app has not waited for is not said to be still alive."""
-    got = message(case, ["/bin/sh", "-c", f"sleep 0 & exec {case.payload} ignore"], 137, ["--grace", "1s"],
-                  stop=TERM)
+    got = message(
+        case,
+        ["/bin/sh", "-c", f"sleep 0 & exec {case.payload} ignore"],
+        137,
+        ["--grace", "1s"],
+        stop=TERM,
+    )
     check("payload" in got and "sleep" not in got, repr(got))
 
 
 @scenario(modes=NAMED)
 def apps_own_message_is_kept(case):
     log = case.path("message")
-    for script in (f"echo own words >{log}; exit 3", f"echo own words >>{log}; exit 3",
-                   f"printf 'own words' >{log}; exit 3"):
+    for script in (
+        f"echo own words >{log}; exit 3",
+        f"echo own words >>{log}; exit 3",
+        f"printf 'own words' >{log}; exit 3",
+    ):
         got = message(case, ["/bin/sh", "-c", script], 3)
         check(got.startswith("own words\n"), repr(got))
         check(re.search(r"\nsh exited 3 after", got), repr(got))
@@ -146,16 +156,21 @@ def apps_own_message_while_stopping(case):
     """By then shim has written a state: the app's words stay, shim's last line follows, once."""
     log = case.path("message")
     for how, form in ((">", "text"), (">>", "text"), (">", "json"), (">>", "json")):
-        script = (f"trap 'echo good bye {how}{log}; exit 3' TERM; echo ready;"
-                  f"while :; do sleep 0.1; done")
-        init = case.start(["/bin/sh", "-c", script],
-                          opts=["--termination-log", log, "--termination-format", form])
+        script = (
+            f"trap 'echo good bye {how}{log}; exit 3' TERM; echo ready;"
+            f"while :; do sleep 0.1; done"
+        )
+        init = case.start(
+            ["/bin/sh", "-c", script], opts=["--termination-log", log, "--termination-format", form]
+        )
         init.line("^ready")
         init.signal(TERM)
         equal(init.wait(), 3)
         got = read(log)
         check("good bye\n" in got, f"{how} {form}: {got!r}")
-        check(got.index("good bye") < got.index("3", got.index("good bye")), f"{how} {form}: {got!r}")
+        check(
+            got.index("good bye") < got.index("3", got.index("good bye")), f"{how} {form}: {got!r}"
+        )
         equal(got.count("\0"), 0, "holes")
         check(len(got.splitlines()) <= 3, f"{how} {form}: {got!r}")
         os.unlink(log)
@@ -177,7 +192,9 @@ def on_failure_only(case):
     check(not message(case, ["exit", "0"], 0, opts), "written for success")
     check("exited 3" in message(case, ["exit", "3"], 3, opts))
     os.unlink(case.path("message"))
-    check(not message(case, ["signals", "15", "0"], 0, opts, stop=TERM), "the state is not taken back")
+    check(
+        not message(case, ["signals", "15", "0"], 0, opts, stop=TERM), "the state is not taken back"
+    )
     check(not message(case, ["exit", "3"], 0, opts + ["-e", "3"]), "reported as success")
 
 
@@ -187,7 +204,10 @@ def default_file_if_it_exists(case):
     equal(case.run(["exit", "7"], shell=MOUNTED.format(log)).status, 7)
     check("exited 7" in read(log), repr(read(log)))
     log = case.path("other", "")
-    equal(case.run(["exit", "7"], shell=MOUNTED.format(log), opts=["--termination-log=none"]).status, 7)
+    equal(
+        case.run(["exit", "7"], shell=MOUNTED.format(log), opts=["--termination-log=none"]).status,
+        7,
+    )
     equal(read(log), "")
     equal(case.run(["exit", "7"], shell="mount -t tmpfs t /dev").status, 7)
 
@@ -225,11 +245,15 @@ def p29_odd_files(case):
         check(len(init.err.splitlines()) <= 1, init.err)
     equal(read(target), "untouched")
     reader = os.open(case.path("fifo"), os.O_RDONLY | os.O_NONBLOCK)
-    equal(case.run(["exit", "7"], opts=["--termination-log", case.path("fifo")], timeout=5).status, 7)
+    equal(
+        case.run(["exit", "7"], opts=["--termination-log", case.path("fifo")], timeout=5).status, 7
+    )
     equal(os.read(reader, 100), b"", "written into a FIFO")
     os.close(reader)
     for device in ("/dev/full", "/dev/null", "/dev/zero"):
-        equal(case.run(["exit", "7"], opts=["--termination-log", device], timeout=5).status, 7, device)
+        equal(
+            case.run(["exit", "7"], opts=["--termination-log", device], timeout=5).status, 7, device
+        )
     check(not os.path.exists(case.path("missing")))
 
 
@@ -237,9 +261,11 @@ def p29_odd_files(case):
 def p29_full_and_read_only(case):
     mount = f"mkdir -p {case.dir}/m; mount -t tmpfs -o size=4k t {case.dir}/m;"
     log = f"{case.dir}/m/log"
-    for shell in (mount + f": >{log}; head -c 9000 /dev/zero >{case.dir}/m/fill || :",
-                  mount + f": >{log}; mount -o remount,ro {case.dir}/m",
-                  mount + f"mount -o remount,ro {case.dir}/m"):
+    for shell in (
+        mount + f": >{log}; head -c 9000 /dev/zero >{case.dir}/m/fill || :",
+        mount + f": >{log}; mount -o remount,ro {case.dir}/m",
+        mount + f"mount -o remount,ro {case.dir}/m",
+    ):
         init = case.start(["signals", "15", "7"], opts=["--termination-log", log], shell=shell)
         init.line("^ready")
         init.signal(TERM)
@@ -268,7 +294,9 @@ def a_relative_path(case):
 
 @scenario()
 def the_app_does_not_inherit_the_file(case):
-    facts = case.start(["report"], opts=["--termination-log", case.path("message")], find=False).report()
+    facts = case.start(
+        ["report"], opts=["--termination-log", case.path("message")], find=False
+    ).report()
     equal(facts["fds"], "0 1 2")
 
 
