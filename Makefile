@@ -1,13 +1,23 @@
 # shim: `make` builds ./shim and installs nothing; `make help` lists the rest.
 
-OBJECTS = shim.o signals.o spawn.o explain.o terminal.o forward.o procs.o descriptors.o outcome.o \
-	options.o compat.o voices.o scan.o termlog.o termtext.o termjson.o oom.o out.o install.o \
-	log.o util.o
+TLS     = 1
+OBJECTS = shim.o setup.o options.o compat.o voices.o scan.o explain.o signals.o spawn.o \
+	execerror.o terminal.o forward.o procs.o descriptors.o outcome.o hooks.o waits.o watcher.o \
+	ready.o workers.o status.o dialogue.o health.o health_answer.o health_client.o health_prober.o drain.o \
+	owners.o sockets.o sockets_parse.o target.o probe.o wait.o net.o resolve.o http.o \
+	http_server.o termlog.o termtext.o termjson.o oom.o out.o install.o paths.o log.o util.o \
+	$(TLS_OBJECTS_$(TLS))
+TLS_OBJECTS_0 = tls_none.o
+TLS_OBJECTS_1 = tls.o tls_ca.o tls_name.o tls_trust.o $(if $(filter musl,$(LIBC)),tls_musl.o)
+TLS_LIBS_1    = -lbearssl
 
 LIBC    = musl
 CC      = gcc
 PREFIX  = /usr/local
 BUILD   = build/$(LIBC)
+
+# `make V=1` shows the commands.
+Q = $(if $(V),,@)
 
 WARN = -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wwrite-strings -Wcast-qual -Wcast-align \
@@ -23,34 +33,38 @@ CFLAGS_musl  = -Os -fPIE -fstack-protector-strong -fomit-frame-pointer -ffunctio
 	-isystem $(shell $(CC) -print-file-name=include) -isystem build/linux-headers
 LINK_musl    = $(CC) -nostdlib -static-pie $(LDFLAGS) \
 	-Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections,--build-id=none -o $@ \
-	$(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $^ -Wl,--start-group $(MUSL_LIB)/libc.a -lgcc \
+	$(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $^ $(TLS_LIBS_$(TLS)) -Wl,--start-group $(MUSL_LIB)/libc.a -lgcc \
 	-Wl,--end-group $(MUSL_LIB)/crtn.o
 CFLAGS_glibc = -O1 -g -fstack-protector-strong
-LINK_glibc   = $(CC) $(CFLAGS_glibc) $(CFLAGS) $(LDFLAGS) -o $@ $^
+LINK_glibc   = $(CC) $(CFLAGS_glibc) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TLS_LIBS_$(TLS))
 
 all: shim
 
 shim: $(BUILD)/shim
-	cp $< $@
-	@if [ $(LIBC) = musl ]; then strip $@; fi
+	@cp $< $@.new
+	@if [ $(LIBC) = musl ]; then strip $@.new; fi
+	@mv $@.new $@
 
 $(BUILD)/shim: $(OBJECTS:%=$(BUILD)/%)
-	$(LINK_$(LIBC))
+	@echo "  LD    $@"
+	$(Q)$(LINK_$(LIBC))
 
 $(BUILD)/%.o: %.c | build/linux-headers
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(CFLAGS_$(LIBC)) $(CFLAGS) -MMD -c -o $@ $<
+	@echo "  CC    $<"
+	$(Q)$(CC) $(BASE) $(CFLAGS_$(LIBC)) $(CFLAGS) -MMD -c -o $@ $<
 
-# musl brings no kernel headers; only these three trees of the system's are let in.
+# musl brings neither kernel headers nor BearSSL's; of the system's only these are let in.
 build/linux-headers:
 	@mkdir -p $@
+	@for f in /usr/include/bearssl*.h; do ln -sfn $$f $@/; done
 	@for d in linux asm-generic; do ln -sfn /usr/include/$$d $@/$$d; done
 	@ln -sfn $$(dirname $$(ls -d /usr/include/*-linux-gnu*/asm/unistd.h \
 		/usr/include/asm/unistd.h 2>/dev/null | head -n 1)) $@/asm
 
 # --- tests --------------------------------------------------------------------------------------
 
-PACKAGES_BUILD = gcc make musl-tools linux-libc-dev
+PACKAGES_BUILD = gcc make musl-tools linux-libc-dev libbearssl-dev
 PACKAGES_CHECK = $(PACKAGES_BUILD) check pkg-config python3 strace util-linux procps mandoc \
 	shellcheck tini dumb-init catatonit busybox-static docker.io runc podman
 PACKAGES_DEMO  = $(PACKAGES_BUILD) python3 util-linux
@@ -61,16 +75,18 @@ UNIT_TESTS = $(basename $(notdir $(wildcard tests/unit/test_*.c)))
 PAYLOAD    = tests/payload
 
 # Every module but main's, with sanitizers, for the unit tests.
-build/unit/libshim.a: $(filter-out build/unit/shim.o,$(OBJECTS:%=build/unit/%))
-	ar rcs $@ $^
+build/unit/libshim.a: $(filter-out build/unit/shim.o build/unit/tls_musl.o,$(OBJECTS:%=build/unit/%))
+	$(Q)ar rcs $@ $^
 
 build/unit/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) -O1 -g $(ASAN) $(COVERAGE) -MMD -c -o $@ $<
+	@echo "  CC    $< (sanitized)"
+	$(Q)$(CC) $(BASE) -O1 -g $(ASAN) $(COVERAGE) -MMD -c -o $@ $<
 
 build/unit/test_%: tests/unit/test_%.c build/unit/libshim.a
-	$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -g $(ASAN) $(COVERAGE) -I. -MMD -o $@ $< \
-		build/unit/libshim.a $$(pkg-config --cflags --libs check)
+	@echo "  TEST  $<"
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -g $(ASAN) $(COVERAGE) -I. -MMD -o $@ $< \
+		build/unit/libshim.a $(TLS_LIBS_$(TLS)) $$(pkg-config --cflags --libs check)
 
 $(PAYLOAD): tests/payload.c | build/linux-headers
 	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O1 -static -o $@ $<

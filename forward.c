@@ -126,13 +126,15 @@ void forward_stop(const struct options *o, int signo)
 		all_were_told = all_were_told || o->scope == SCOPE_ALL;
 		group_was_told = group_was_told || o->scope != SCOPE_CHILD;
 	}
-	if (signo == SIGCONT || app_has_ended || !app)
-		return;
-	if (signals_is_stopped(app))
+	if (signo != SIGCONT && app && !app_has_ended && signals_is_stopped(app))
 		(void)send_scope(o, SIGCONT);
-	else if (o->scope == SCOPE_ALL)
+}
+
+void forward_continue(const struct options *o)
+{
+	if (o->scope == SCOPE_ALL)
 		(void)procs_signal_group(SIGCONT, 0, true);
-	else if (o->scope != SCOPE_CHILD && leads_group)
+	else if (o->scope != SCOPE_CHILD && app && leads_group)
 		(void)procs_signal_group(SIGCONT, app, true);
 }
 

@@ -22,9 +22,12 @@ int forward_rewrite(const struct options *o, int signo);
  */
 int forward_send(const struct options *o, int signo);
 
-/* The same for the stop signal: what is stopped (SIGSTOP, Ctrl-Z) is continued, so that it can act.
- */
+/* The same for the stop signal: an app that is stopped (SIGSTOP, Ctrl-Z) is continued, so that it
+ * can act on it. */
 void forward_stop(const struct options *o, int signo);
+
+/* Continues those in the scope that are stopped. Reads all of /proc, so only when there is time. */
+void forward_continue(const struct options *o);
 
 /* signo for what the app left behind, but not for those that have had the stop signal already. */
 void forward_rest(int signo);

@@ -59,7 +59,6 @@ static const struct voice own_voice = {
 			[NOTE_NOT_INIT] = {LEVEL_WARN,
 				"neither PID 1 nor a child subreaper, so orphaned processes "
 				"will not be reaped; run shim as PID 1 or with -s"},
-			[NOTE_FORK_FAILED] = {LEVEL_FATAL, "cannot make a process: %e"},
 			[NOTE_SETSID] = {LEVEL_DEBUG, "app leads its own session"},
 			[NOTE_DETACHED_LEADER] = {LEVEL_DEBUG,
 				"gave up the terminal; the SIGHUP and SIGCONT that "

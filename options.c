@@ -11,11 +11,13 @@
 #include <signal.h>
 #include <string.h>
 
+#include "http.h"
 #include "log.h"
 #include "util.h"
 
 enum { WORDS_MAX = 128, SHOWN_SIZE = 96, NAME_SIZE = 40, HELP_LINE_SIZE = 160 };
 
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): in the order that a row is read in */
 struct row {
 	char shorts[3]; /* the first one is shown in the help */
 	const char *name;
@@ -138,7 +140,7 @@ static bool read_stop_on(struct options *o, const struct row *row, const char *v
 
 		value = split_at(value, ',', name, sizeof name);
 		signo = parse_receivable(name);
-		if (signo < 0)
+		if (signo <= 0)
 			return false;
 		set |= SIGNAL_BIT(signo);
 	}
@@ -199,8 +201,60 @@ static bool read_termination_on(struct options *o, const struct row *row, const 
 	return o->termination_on_failure || strcmp(value, "always") == 0;
 }
 
+/* Appends to the text_list at offset. Too many is no error of the value, so fail() is told
+ * otherwise. */
+static bool read_list(struct options *o, const struct row *row, const char *value)
+{
+	struct text_list *list = field_of(o, row);
+
+	if (list->count == LIST_MAX || !*value)
+		return false;
+	list->items[list->count++] = value;
+	return true;
+}
+
+static bool read_header(struct options *o, const struct row *row, const char *value)
+{
+	return !http_header_problem(value) && read_list(o, row, value);
+}
+
+static bool read_drain(struct options *o, const struct row *row, const char *value)
+{
+	char min[NAME_SIZE];
+	const char *max = strchr(value, ':');
+
+	(void)row;
+	if (!max)
+		return parse_duration(value, &o->drain_min_ns) == 0;
+	if ((size_t)(max - value) >= sizeof min)
+		return false;
+	memcpy(min, value, (size_t)(max - value));
+	min[max - value] = '\0';
+	return parse_duration(min, &o->drain_min_ns) == 0 &&
+	       parse_duration(max + 1, &o->drain_max_ns) == 0 && o->drain_max_ns >= o->drain_min_ns;
+}
+
+static bool read_drain_port(struct options *o, const struct row *row, const char *value)
+{
+	long port;
+
+	(void)row;
+	if (o->drain_port_count == LIST_MAX || parse_number(value, 1, UINT16_MAX, &port) < 0)
+		return false;
+	o->drain_ports[o->drain_port_count++] = (uint16_t)port;
+	return true;
+}
+
+static bool read_second_stop(struct options *o, const struct row *row, const char *value)
+{
+	(void)row;
+	o->second_stop_skips = strcmp(value, "skip") == 0;
+	return o->second_stop_skips || strcmp(value, "ignore") == 0;
+}
+
 #define AT(member) .offset = offsetof(struct options, member)
 #define A_DURATION .read = read_duration, .expected = "a duration (such as 500ms, 30s, 2m, 1h)"
+#define A_HOOK     .read = read_list, .expected = "a hook, or one too many (16 of a kind at most)"
 #define A_FLAG     .read = read_flag
 
 /* clang-format off */
@@ -238,12 +292,56 @@ static const struct row rows[] = {
 		.help = "signal that shim gets when its parent ends"},
 	{"w", "warn-reap", NULL, A_FLAG, AT(warn_reap), .help = "warn of each orphan that is reaped"},
 	{"v", "verbose", NULL, read_verbose, .help = "tell the lifecycle; -vv: every signal, too"},
+	{"", "wait-for", "TARGET", read_list, AT(wait_for),
+		.expected = "a target, or one too many (16 at most)",
+		.help = "tcp://HOST:PORT, URL, unix:PATH, file:PATH"},
+	{"", "wait-timeout", "D", A_DURATION, AT(wait_timeout_ns),
+		.help = "how long to wait for them all (1m)"},
+	{"", "wait-interval", "D", A_DURATION, AT(wait_interval_ns),
+		.help = "the longest pause between two tries (1s)"},
+	{"", "pre-start", "HOOK", A_HOOK, AT(hooks[HOOK_PRE_START]),
+		.help = "[METHOD ]URL, sleep:D or a command (repeatable)"},
+	{"", "post-start", "HOOK", A_HOOK, AT(hooks[HOOK_POST_START]),
+		.help = "beside the app; not ready until it is done"},
+	{"", "pre-stop", "HOOK", A_HOOK, AT(hooks[HOOK_PRE_STOP]),
+		.help = "before the app gets the stop signal"},
+	{"", "post-stop", "HOOK", A_HOOK, AT(hooks[HOOK_POST_STOP]),
+		.help = "when the app has ended, however it did"},
+	{"", "hook-timeout", "D", A_DURATION, AT(hook_timeout_ns),
+		.help = "how long one hook may take (30s)"},
+	{"", "hook-header", "NAME: VALUE", read_header, AT(hook_headers),
+		.expected = "Name: value, or one too many (16 at most)",
+		.help = "sent with each URL hook (repeatable)"},
+	{"", "hook-ca", "FILE", read_path, AT(hook_ca), .expected = "a file of certificates (PEM)",
+		.help = "who may sign https servers' certificates (anyone)"},
+	{"", "second-stop", "WHAT", read_second_stop, .expected = "ignore or skip",
+		.help = "a repeated stop signal: ignore or skip (ignore)"},
+	{"", "drain", "MIN[:MAX]", read_drain,
+		.expected = "MIN or MIN:MAX, two durations (such as 3s:20s)",
+		.help = "let connections end before the app is stopped"},
+	{"", "drain-port", "PORT", read_drain_port,
+		.expected = "a port from 1 to 65535, or one too many (16 at most)",
+		.help = "only connections to it (all that are listened on)"},
+	{"", "drain-idle", "D", A_DURATION, AT(drain_idle_ns),
+		.help = "without data for this long it is idle (2s)"},
+	{"", "health", "[ADDR:]PORT", read_path, AT(health), .expected = "a port",
+		.help = "serve /livez, /readyz, /startupz and /status"},
+	{"", "ready-probe", "TARGET", read_path, AT(ready_probe), .expected = "a target",
+		.help = "/readyz asks this target, too"},
+	{"", "ready-file", "PATH", read_path, AT(ready_file), .expected = "a path",
+		.help = "a file that is there exactly while ready"},
 	{"", "termination-log", "PATH", read_termination_log, .expected = "a path, or none",
 		.help = "reason's file or none (/dev/termination-log)"},
 	{"", "termination-format", "FMT", read_termination_format, .expected = "text or json",
 		.help = "text or json (text)"},
 	{"", "termination-on", "WHEN", read_termination_on, .expected = "always or failure",
 		.help = "always or failure (always)"},
+	{"", "check", "TARGET", read_path, AT(check), .expected = "a target",
+		.verdict = VERDICT_CHECK, .help = "probe it once; exit with 0 or 1"},
+	{"", "timeout", "D", A_DURATION, AT(check_timeout_ns),
+		.help = "how long --check may take (5s)"},
+	{"", "explain", NULL, A_FLAG, AT(explain),
+		.help = "print the plan with its times and exit"},
 	{"", "install", "DIR", read_path, AT(install_dir), .expected = "a directory",
 		.verdict = VERDICT_INSTALL, .help = "copy this program to DIR/shim and exit"},
 	{"h", "help", NULL, .verdict = VERDICT_HELP, .help = "print this and exit"},
@@ -264,6 +362,13 @@ void options_defaults(struct options *o)
 		.grace_ns = -1,
 		.reserve_ns = -1,
 		.linger_ns = 2 * NS_PER_S,
+		.wait_timeout_ns = 60 * NS_PER_S,
+		.wait_interval_ns = NS_PER_S,
+		.hook_timeout_ns = 30 * NS_PER_S,
+		.drain_min_ns = -1,
+		.drain_max_ns = -1,
+		.drain_idle_ns = 2 * NS_PER_S,
+		.check_timeout_ns = 5 * NS_PER_S,
 		.verbosity = LEVEL_WARN,
 		.failure_status = EXIT_SHIM,
 	};
@@ -276,11 +381,15 @@ void options_defaults(struct options *o)
 /* What a user wrote, fit for one line of an error. */
 static const char *show(const char *text, char shown[SHOWN_SIZE])
 {
-	size_t length = utf8_cut(text, strlen(text), SHOWN_SIZE - 4);
+	size_t length = format_text(shown, SHOWN_SIZE, "%s", text);
 
-	for (size_t i = 0; i < length; i++)
-		shown[i] = (unsigned char)text[i] < ' ' || text[i] == 0x7f ? '?' : text[i];
-	format_text(shown + length, SHOWN_SIZE - length, "%s", text[length] != '\0' ? "..." : "");
+	if (length < strlen(text)) {
+		length = utf8_cut(shown, length, SHOWN_SIZE - 4);
+		format_text(shown + length, SHOWN_SIZE - length, "...");
+	}
+	for (char *c = shown; *c != '\0'; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
 	return shown;
 }
 
@@ -365,8 +474,11 @@ static enum verdict apply(
 			return fail(p, "%s: needs %s after it", spelled, row->argument);
 		value = *p->next++;
 	}
-	if (row->read && !row->read(p->o, row, row->argument ? value : row->value))
-		return fail(p, "%s: '%s' is not %s", spelled, show(value, shown), row->expected);
+	if (!row->argument)
+		value = row->value;
+	if (row->read && !row->read(p->o, row, value))
+		return fail(p, "%s: '%s' is not %s", spelled, show(value ? value : "", shown),
+			row->expected);
 	return row->verdict;
 }
 
@@ -432,10 +544,11 @@ static enum verdict take_words(struct parser *p)
 		}
 		p->next++;
 		verdict = word[1] == '-' ? take_long(p, word + 2) : take_cluster(p, word + 1);
-		/* --install goes on, to see that no command follows. */
-		if (verdict != VERDICT_RUN && verdict != VERDICT_INSTALL)
+		/* These two go on: options of theirs may follow, a command may not. */
+		if (verdict != VERDICT_RUN && verdict != VERDICT_INSTALL &&
+			verdict != VERDICT_CHECK)
 			return verdict;
-		if (verdict == VERDICT_INSTALL)
+		if (verdict != VERDICT_RUN)
 			result = verdict;
 	}
 	return result;
@@ -467,10 +580,15 @@ static enum verdict check(struct parser *p, enum verdict verdict)
 	char grace[DURATION_SIZE];
 	char shown[SHOWN_SIZE];
 
-	if (verdict == VERDICT_INSTALL)
-		return *p->next ? fail(p, "--install: runs no command, but '%s' was given",
+	if (verdict == VERDICT_INSTALL || verdict == VERDICT_CHECK)
+		return *p->next ? fail(p, "--%s: runs no command, but '%s' was given",
+					  verdict == VERDICT_INSTALL ? "install" : "check",
 					  show(*p->next, shown))
 				: verdict;
+	if (o->drain_port_count && o->drain_min_ns < 0)
+		return fail(p, "--drain-port: is a part of --drain, which is not given");
+	if (o->ready_probe && !o->health)
+		return fail(p, "--ready-probe: is asked by --health, which is not given");
 	if (o->reserve_ns >= 0 && o->grace_ns < 0)
 		return fail(p, "--reserve: is a part of --grace, which is not given");
 	if (o->reserve_ns > o->grace_ns)
@@ -496,7 +614,7 @@ enum verdict options_parse(
 	p.source = "";
 	p.next = *argv ? argv + 1 : argv;
 	verdict = take_words(&p);
-	if (verdict == VERDICT_RUN || verdict == VERDICT_INSTALL)
+	if (verdict == VERDICT_RUN || verdict == VERDICT_INSTALL || verdict == VERDICT_CHECK)
 		return check(&p, verdict);
 	return verdict;
 }
@@ -544,9 +662,10 @@ const char *options_help(size_t piece)
 	return NULL;
 }
 
+/* dockerd looks for " - git.", and what follows it is what docker info shows for --init-path. */
 const char *options_version(void)
 {
-	return "shim " SHIM_VERSION "\n";
+	return "shim " SHIM_VERSION " - git.v0-1-0\n";
 }
 
 const char *options_license(void)

@@ -5,30 +5,33 @@
  * module and comes back as an event; only this file knows the phase, and only this file ends the
  * process.
  */
+#include "shim.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "compat.h"
 #include "descriptors.h"
+#include "explain.h"
 #include "forward.h"
-#include "install.h"
+#include "hooks.h"
 #include "log.h"
 #include "options.h"
 #include "outcome.h"
 #include "procs.h"
-#include "shim.h"
+#include "ready.h"
+#include "setup.h"
 #include "signals.h"
 #include "spawn.h"
 #include "terminal.h"
 #include "termlog.h"
 #include "util.h"
+#include "waits.h"
+#include "watcher.h"
+#include "workers.h"
 
 enum phase { WAITING, PREPARING, STARTING, RUNNING, DRAINING, STOPPING, FINISHING, DONE, PHASES };
 
@@ -39,10 +42,17 @@ enum occasion {
 	ON_SIGNAL,    /* any other signal */
 	ON_SUSPENDED, /* the app was stopped (SIGSTOP, Ctrl-Z) */
 	ON_ENDED,     /* the app has ended */
+	ON_WAITED,    /* all targets are up */
+	ON_NO_WAIT,   /* a target cannot be waited for */
+	ON_HOOKS,     /* the list of hooks is through */
+	ON_NO_HOOKS,  /* a start hook failed */
+	ON_DRAINED,   /* no connection is active any more */
+	ON_FEWER,     /* an orphan has ended, while what is left is waited for */
 	ON_EMPTY,     /* no process is left */
 	ON_DEADLINE,  /* the phase's time is over */
 	ON_LOST,      /* the app is gone without a status */
-	OCCASIONS
+	ON_NOTHING,   /* looked after where it came from */
+	OCCASIONS = ON_NOTHING
 };
 
 static const char *const phase_names[] = {
@@ -61,6 +71,12 @@ static const char *const occasion_names[] = {
 	[ON_SIGNAL] = "signal",
 	[ON_SUSPENDED] = "app suspended",
 	[ON_ENDED] = "app ended",
+	[ON_WAITED] = "all targets up",
+	[ON_NO_WAIT] = "wait failed",
+	[ON_HOOKS] = "hooks done",
+	[ON_NO_HOOKS] = "hook failed",
+	[ON_DRAINED] = "drained",
+	[ON_FEWER] = "fewer processes",
 	[ON_EMPTY] = "all ended",
 	[ON_DEADLINE] = "time over",
 	[ON_LOST] = "app lost",
@@ -68,6 +84,8 @@ static const char *const occasion_names[] = {
 _Static_assert(sizeof phase_names / sizeof *phase_names == PHASES, "every phase has a name");
 _Static_assert(sizeof occasion_names / sizeof *occasion_names == OCCASIONS, "and every occasion");
 _Static_assert((int)PHASES <= (int)TERMLOG_PHASES, "the message has room for all phases");
+
+#define CONTINUE_AFTER_NS (100 * NS_PER_MS)
 
 static struct options o;
 static struct termlog_facts facts;
@@ -78,11 +96,40 @@ static int64_t kill_ns = -1;     /* the end of the time budget, once a stop was 
 static pid_t app;                /* 0: not started, or none at all */
 static int terminal = -1;        /* the one whose foreground was handed to the app, or could be */
 static int sent_stop_signal;     /* what the app was told to stop with; 0: nothing yet */
-static bool is_lingering;
+static bool has_looked;          /* whether anybody is left */
+static bool is_lingering;        /* those that the app left behind have been told */
+static bool rest_is_gone;        /* there are none (any more) */
+static bool post_stop_began;
+static bool hooks_are_over;           /* post-stop hooks included */
+static uint8_t kept[SIGNAL_LAST + 1]; /* signals that came before there was an app, how often */
 
 /* --- what the actions are made of --- */
 
-/* The time budget starts with the first stop signal and is never extended. */
+static int64_t earlier(int64_t a_ns, int64_t b_ns)
+{
+	if (a_ns < 0 || b_ns < 0)
+		return a_ns < 0 ? b_ns : a_ns;
+	return a_ns < b_ns ? a_ns : b_ns;
+}
+
+/* Why it is not ready, for /readyz; NULL: it is. */
+static const char *unready_reason(void)
+{
+	static const char *const reasons[PHASES] = {
+		[WAITING] = "waiting for dependencies",
+		[PREPARING] = "pre-start running",
+		[STARTING] = "post-start running",
+		[DRAINING] = "draining",
+		[STOPPING] = "stopping",
+		[FINISHING] = "the app has ended",
+		[DONE] = "the app has ended",
+	};
+
+	return reasons[phase];
+}
+
+/* The time budget starts with the first stop signal, or the failure that asks for a stop, and is
+ * never extended. */
 static void begin_stop(int signo)
 {
 	facts.stop_signal = signo;
@@ -91,11 +138,26 @@ static void begin_stop(int signo)
 		kill_ns = facts.stop_ns + outcome_kill_after_ns(o.grace_ns);
 }
 
-static int64_t earlier(int64_t a_ns, int64_t b_ns)
+static bool is_budget_spent(void)
 {
-	if (a_ns < 0 || b_ns < 0)
-		return a_ns < 0 ? b_ns : a_ns;
-	return a_ns < b_ns ? a_ns : b_ns;
+	return kill_ns >= 0 && clock_now_ns() >= kill_ns;
+}
+
+/* Until when the app may be left in peace. */
+static int64_t drain_end_ns(void)
+{
+	return o.grace_ns < 0 ? -1 : facts.stop_ns + o.grace_ns - options_reserve_ns(&o);
+}
+
+/* It ends before the app has ended by itself, or was ever started. */
+static enum phase give_up(int status, const char *failure)
+{
+	static char text[512];
+
+	(void)format_text(text, sizeof text, "%s", failure);
+	facts.failure = text;
+	facts.exit_code = status;
+	return FINISHING;
 }
 
 /* --- actions: what a cell of the table does; each returns the phase that follows --- */
@@ -114,10 +176,101 @@ static enum phase bug(const struct event *event)
 	return phase;
 }
 
+static enum phase keep(const struct event *event)
+{
+	if (kept[event->signo] < UINT8_MAX)
+		kept[event->signo]++;
+	return phase;
+}
+
+static enum phase prepare(const struct event *event)
+{
+	(void)event;
+	return PREPARING;
+}
+
+static enum phase start(const struct event *event)
+{
+	(void)event;
+	return STARTING;
+}
+
+static enum phase run(const struct event *event)
+{
+	(void)event;
+	return RUNNING;
+}
+
 static enum phase stop(const struct event *event)
 {
 	begin_stop(event->signo);
 	return DRAINING;
+}
+
+/* Waiting is over, one way or another: who is still down goes into the message. */
+static enum phase end_wait(int status, const char *before)
+{
+	char still_down[256], text[400], took[DURATION_SIZE];
+
+	waits_end(still_down, sizeof still_down);
+	format_duration(clock_now_ns() - entered_ns, took);
+	(void)format_text(text, sizeof text, "%s%s for %s", before, took, still_down);
+	log_at(status == EXIT_WAIT_TIMEOUT ? LEVEL_FATAL : LEVEL_WARN, "%s", text);
+	return give_up(status, text);
+}
+
+static enum phase stop_waiting(const struct event *event)
+{
+	char name[SIGNAL_NAME_SIZE], before[64];
+
+	begin_stop(event->signo);
+	(void)format_text(
+		before, sizeof before, "%s after waiting ", signal_name(event->signo, name));
+	return end_wait(EXIT_SIGNALLED + event->signo, before);
+}
+
+static enum phase wait_too_long(const struct event *event)
+{
+	(void)event;
+	return end_wait(EXIT_WAIT_TIMEOUT, "waited ");
+}
+
+static enum phase wait_in_vain(const struct event *event)
+{
+	(void)event;
+	return end_wait(EXIT_SHIM, "cannot wait: after ");
+}
+
+static enum phase stop_preparing(const struct event *event)
+{
+	char name[SIGNAL_NAME_SIZE], text[64];
+
+	begin_stop(event->signo);
+	signal_name(event->signo, name);
+	(void)format_text(text, sizeof text, "%s before the app was started", name);
+	hooks_cancel(HOOK_PRE_START, "a stop was asked for");
+	return give_up(EXIT_SIGNALLED + event->signo, text);
+}
+
+static enum phase fail_preparing(const struct event *event)
+{
+	(void)event;
+	return give_up(hooks_failed_status(), "the app was not started: a pre-start hook failed");
+}
+
+static enum phase stop_starting(const struct event *event)
+{
+	hooks_cancel(HOOK_POST_START, "a stop was asked for");
+	return stop(event);
+}
+
+/* The app ends for it, and the status is the hook's. */
+static enum phase fail_starting(const struct event *event)
+{
+	(void)event;
+	begin_stop(0);
+	facts.exit_code = hooks_failed_status();
+	return STOPPING;
 }
 
 /* dumb-init stops the app for real when it is asked to stop for the terminal, and itself with it.
@@ -134,6 +287,15 @@ static void forward_suspension(int signo)
 	(void)kill(getpid(), SIGSTOP);
 }
 
+/* The shell above has continued us (fg): what it gave us belongs to the app. */
+static void hand_terminal_on(void)
+{
+	bool is_ours;
+
+	if (terminal_find(&is_ours) >= 0 && is_ours)
+		(void)terminal_give(terminal, app);
+}
+
 static enum phase pass_on(const struct event *event)
 {
 	int signo = event->signo;
@@ -142,12 +304,8 @@ static enum phase pass_on(const struct event *event)
 		forward_suspension(signo);
 		return phase;
 	}
-	if (signo == SIGCONT && terminal >= 0) {
-		bool is_ours;
-		/* The shell above has continued us (fg): what it gave us belongs to the app. */
-		if (terminal_find(&is_ours) >= 0 && is_ours)
-			(void)terminal_give(terminal, app);
-	}
+	if (signo == SIGCONT && terminal >= 0 && !facts.ended)
+		hand_terminal_on();
 	int to = forward_rewrite(&o, signo);
 	if (to)
 		(void)forward_send(&o, to);
@@ -164,12 +322,16 @@ static enum phase suspend_with_app(const struct event *event)
 	return phase;
 }
 
+/* What is under way for an app that is gone by now. A pre-stop hook that runs may finish. */
 static enum phase end(const struct event *event)
 {
 	facts.ended = true;
 	facts.ended_ns = clock_now_ns();
 	facts.status = event->status;
 	forward_app_ended();
+	watcher_end();
+	hooks_cancel(HOOK_POST_START, "the app ended");
+	(void)hooks_skip_rest(HOOK_PRE_STOP);
 	if (WIFEXITED(event->status))
 		log_note(NOTE_APP_EXITED, WEXITSTATUS(event->status), 0, NULL);
 	else
@@ -186,13 +348,39 @@ static enum phase lose(const struct event *event)
 	return DONE;
 }
 
-/* The grace period is spent. The platform would kill PID 1 next and the reason would be lost, so
- * the last words come first. */
+/* A second stop signal while draining: the kubelet repeats its TERM after a restart, which changes
+ * nothing; INT is a person who has waited long enough. */
+static enum phase stop_again(const struct event *event)
+{
+	if (event->signo != SIGINT && !o.second_stop_skips)
+		return phase;
+	hooks_cancel(HOOK_PRE_STOP, "skipped by another stop signal");
+	watcher_end();
+	return STOPPING;
+}
+
+static enum phase cut_drain(const struct event *event)
+{
+	(void)event;
+	hooks_cancel(HOOK_PRE_STOP, "cut short: the time budget is spent");
+	watcher_end();
+	return STOPPING;
+}
+
+static enum phase finish_draining(const struct event *event)
+{
+	(void)event;
+	return watcher_is_busy() || hooks_is_busy(HOOK_PRE_STOP) ? phase : STOPPING;
+}
+
+/* The grace period is spent. The platform would kill PID 1 next, and the reason would be lost with
+ * it: so the last words come first. */
 static enum phase run_out_of_time(const struct event *event)
 {
 	(void)event;
 	facts.out_of_time = true;
-	facts.exit_code = outcome_status(&o, &facts, sent_stop_signal);
+	if (facts.exit_code < 0)
+		facts.exit_code = outcome_status(&o, &facts, sent_stop_signal);
 	(void)procs_names(facts.survivors, sizeof facts.survivors);
 	termlog_write(&facts, false);
 	log_note(NOTE_OUT_OF_TIME, (long)((clock_now_ns() - facts.stop_ns) / NS_PER_MS), 0,
@@ -201,43 +389,117 @@ static enum phase run_out_of_time(const struct event *event)
 	return DONE;
 }
 
-static enum phase leave(const struct event *event)
+/* Most apps are gone by now. Of one that is not, a part may be stopped and unable to act. */
+static enum phase stop_longer(const struct event *event)
 {
-	(void)event;
-	return DONE;
-}
-
-/* The app has ended, others have not. First they are told, then they are waited for. */
-static enum phase linger(const struct event *event)
-{
-	int64_t now_ns = clock_now_ns();
-
-	if (is_lingering && deadline_ns == kill_ns)
+	if (is_budget_spent())
 		return run_out_of_time(event);
-	if (o.linger_ns == 0 && !o.until_empty)
-		return DONE;
-	if (is_lingering) {
-		if (procs_names(facts.survivors, sizeof facts.survivors) > 0)
-			log_note(NOTE_LEFT_BEHIND, 0, 0, facts.survivors);
-		forward_kill();
-		return DONE;
-	}
-	is_lingering = true;
+	forward_continue(&o);
 	deadline_ns = kill_ns;
-	if (o.until_empty && !facts.stop_signal)
-		return phase;
-	forward_rest(SIGTERM);
-	deadline_ns = earlier(now_ns + o.linger_ns, kill_ns);
 	return phase;
 }
 
-/* --until-empty: what is left is the app. */
+/* --- finishing: the app has ended, or never began --- */
+
+static enum phase leave_if_over(void)
+{
+	return rest_is_gone && hooks_are_over ? DONE : phase;
+}
+
+/* Hooks of an earlier phase first, then those for this one. */
+static void finish_hooks(void)
+{
+	char reason[256];
+
+	if (hooks_is_busy(HOOK_PRE_START) || hooks_is_busy(HOOK_POST_START) ||
+		hooks_is_busy(HOOK_PRE_STOP) || hooks_is_busy(HOOK_POST_STOP))
+		return;
+	if (post_stop_began) {
+		hooks_are_over = true;
+		return;
+	}
+	post_stop_began = true;
+	int code = facts.exit_code >= 0 ? facts.exit_code
+					: outcome_status(&o, &facts, sent_stop_signal);
+	(void)termlog_text(&facts, clock_now_ns(), true, reason, sizeof reason);
+	hooks_set_app(app, code, reason);
+	hooks_are_over = hooks_start(HOOK_POST_STOP, kill_ns) != HOOKS_BUSY;
+}
+
+static enum phase finish_hook(const struct event *event)
+{
+	(void)event;
+	finish_hooks();
+	return leave_if_over();
+}
+
+static enum phase leave(const struct event *event)
+{
+	(void)event;
+	rest_is_gone = true;
+	finish_hooks();
+	return leave_if_over();
+}
+
+/* Is there anybody but shim's own helpers? */
+static bool is_anyone_left(void)
+{
+	char nobody[1];
+
+	return !procs_spares_any() || procs_names(nobody, sizeof nobody) != 0;
+}
+
+static enum phase count_rest(const struct event *event)
+{
+	if (is_lingering && !is_anyone_left())
+		return leave(event);
+	return phase;
+}
+
+/* First they are told, then they are waited for. */
+static void begin_linger(void)
+{
+	is_lingering = true;
+	if (o.until_empty && !facts.stop_signal)
+		return;
+	if (o.linger_ns == 0 && !o.until_empty) {
+		rest_is_gone = true;
+		return;
+	}
+	forward_rest(SIGTERM);
+	if (!o.until_empty)
+		deadline_ns = earlier(clock_now_ns() + o.linger_ns, kill_ns);
+}
+
+static enum phase linger(const struct event *event)
+{
+	if (!has_looked) { /* the look that enter_finishing() asked for */
+		has_looked = true;
+		deadline_ns = kill_ns;
+		if (is_anyone_left())
+			begin_linger();
+		else
+			rest_is_gone = true;
+		finish_hooks();
+		return leave_if_over();
+	}
+	if (is_budget_spent())
+		return run_out_of_time(event);
+	if (procs_names(facts.survivors, sizeof facts.survivors) > 0)
+		log_note(NOTE_LEFT_BEHIND, 0, 0, facts.survivors);
+	forward_kill();
+	deadline_ns = kill_ns;
+	return leave(event);
+}
+
+/* The app has ended before a stop was asked for: it is for what is left, which with --until-empty
+ * is the app. */
 static enum phase stop_rest(const struct event *event)
 {
+	begin_stop(event->signo);
+	deadline_ns = earlier(deadline_ns, kill_ns);
 	if (!o.until_empty)
 		return pass_on(event);
-	begin_stop(event->signo);
-	deadline_ns = kill_ns;
 	sent_stop_signal = o.stop_signal ? o.stop_signal : forward_rewrite(&o, event->signo);
 	(void)forward_send(&o, sent_stop_signal);
 	return phase;
@@ -245,72 +507,122 @@ static enum phase stop_rest(const struct event *event)
 
 /* --- the table --- */
 
-static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) =
-	{
-		[WAITING] = {bug, bug, bug, bug, bug, bug, bug, bug},
-		[PREPARING] = {bug, bug, bug, bug, bug, bug, bug, bug},
-		[STARTING] = {bug, bug, bug, bug, bug, bug, bug, bug},
-		[RUNNING] =
-			{
-				[ON_STOP] = stop,
-				[ON_AGAIN] = bug,
-				[ON_SIGNAL] = pass_on,
-				[ON_SUSPENDED] = suspend_with_app,
-				[ON_ENDED] = end,
-				[ON_EMPTY] = bug,
-				[ON_DEADLINE] = bug,
-				[ON_LOST] = lose,
-			},
-		[DRAINING] = {bug, bug, bug, bug, bug, bug, bug, bug},
-		[STOPPING] =
-			{
-				[ON_STOP] = bug,
-				[ON_AGAIN] = pass_on,
-				[ON_SIGNAL] = pass_on,
-				[ON_SUSPENDED] = stay,
-				[ON_ENDED] = end,
-				[ON_EMPTY] = bug,
-				[ON_DEADLINE] = run_out_of_time,
-				[ON_LOST] = lose,
-			},
-		[FINISHING] =
-			{
-				[ON_STOP] = stop_rest,
-				[ON_AGAIN] = pass_on,
-				[ON_SIGNAL] = pass_on,
-				[ON_SUSPENDED] = stay,
-				[ON_ENDED] = bug,
-				[ON_EMPTY] = leave,
-				[ON_DEADLINE] = linger,
-				[ON_LOST] = leave,
-			},
-		[DONE] = {bug, bug, bug, bug, bug, bug, bug, bug},
+/* clang-format off */
+static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) = {
+	[WAITING] = {
+		[ON_STOP] = stop_waiting, [ON_AGAIN] = bug, [ON_SIGNAL] = keep,
+		[ON_SUSPENDED] = bug, [ON_ENDED] = bug,
+		[ON_WAITED] = prepare, [ON_NO_WAIT] = wait_in_vain,
+		[ON_HOOKS] = bug, [ON_NO_HOOKS] = bug, [ON_DRAINED] = bug,
+		[ON_FEWER] = bug, [ON_EMPTY] = bug, [ON_DEADLINE] = wait_too_long, [ON_LOST] = lose,
+	},
+	[PREPARING] = {
+		[ON_STOP] = stop_preparing, [ON_AGAIN] = bug, [ON_SIGNAL] = keep,
+		[ON_SUSPENDED] = bug, [ON_ENDED] = bug,
+		[ON_WAITED] = bug, [ON_NO_WAIT] = bug,
+		[ON_HOOKS] = start, [ON_NO_HOOKS] = fail_preparing, [ON_DRAINED] = bug,
+		[ON_FEWER] = bug, [ON_EMPTY] = bug, [ON_DEADLINE] = bug, [ON_LOST] = lose,
+	},
+	[STARTING] = {
+		[ON_STOP] = stop_starting, [ON_AGAIN] = bug, [ON_SIGNAL] = pass_on,
+		[ON_SUSPENDED] = suspend_with_app, [ON_ENDED] = end,
+		[ON_WAITED] = bug, [ON_NO_WAIT] = bug,
+		[ON_HOOKS] = run, [ON_NO_HOOKS] = fail_starting, [ON_DRAINED] = bug,
+		[ON_FEWER] = bug, [ON_EMPTY] = bug, [ON_DEADLINE] = bug, [ON_LOST] = lose,
+	},
+	[RUNNING] = {
+		[ON_STOP] = stop, [ON_AGAIN] = bug, [ON_SIGNAL] = pass_on,
+		[ON_SUSPENDED] = suspend_with_app, [ON_ENDED] = end,
+		[ON_WAITED] = bug, [ON_NO_WAIT] = bug,
+		[ON_HOOKS] = bug, [ON_NO_HOOKS] = bug, [ON_DRAINED] = bug,
+		[ON_FEWER] = bug, [ON_EMPTY] = bug, [ON_DEADLINE] = bug, [ON_LOST] = lose,
+	},
+	[DRAINING] = {
+		[ON_STOP] = bug, [ON_AGAIN] = stop_again, [ON_SIGNAL] = pass_on,
+		[ON_SUSPENDED] = suspend_with_app, [ON_ENDED] = end,
+		[ON_WAITED] = bug, [ON_NO_WAIT] = bug,
+		[ON_HOOKS] = finish_draining, [ON_NO_HOOKS] = stay, [ON_DRAINED] = finish_draining,
+		[ON_FEWER] = bug, [ON_EMPTY] = bug, [ON_DEADLINE] = cut_drain, [ON_LOST] = lose,
+	},
+	[STOPPING] = {
+		[ON_STOP] = pass_on, [ON_AGAIN] = pass_on, [ON_SIGNAL] = pass_on,
+		[ON_SUSPENDED] = stay, [ON_ENDED] = end,
+		[ON_WAITED] = bug, [ON_NO_WAIT] = bug,
+		[ON_HOOKS] = stay, [ON_NO_HOOKS] = stay, [ON_DRAINED] = stay,
+		[ON_FEWER] = bug, [ON_EMPTY] = bug, [ON_DEADLINE] = stop_longer, [ON_LOST] = lose,
+	},
+	[FINISHING] = {
+		[ON_STOP] = stop_rest, [ON_AGAIN] = pass_on, [ON_SIGNAL] = pass_on,
+		[ON_SUSPENDED] = stay, [ON_ENDED] = bug,
+		[ON_WAITED] = stay, [ON_NO_WAIT] = stay,
+		[ON_HOOKS] = finish_hook, [ON_NO_HOOKS] = finish_hook, [ON_DRAINED] = stay,
+		[ON_FEWER] = count_rest, [ON_EMPTY] = leave, [ON_DEADLINE] = linger, [ON_LOST] = stay,
+	},
+	[DONE] = {bug, bug, bug, bug, bug, bug, bug, bug, bug, bug, bug, bug, bug, bug},
 };
+/* clang-format on */
 
 /* --- entering a phase: each returns the phase that follows, itself to stay in it --- */
 
 static enum phase enter_waiting(void)
 {
-	return PREPARING;
+	char error[200];
+	int count = waits_start(error, sizeof error);
+
+	if (count == 0)
+		return PREPARING;
+	if (count < 0) {
+		log_at(LEVEL_FATAL, "%s", error);
+		char still_down[8];
+		waits_end(still_down, sizeof still_down);
+		return give_up(EXIT_SHIM, error);
+	}
+	deadline_ns = entered_ns + o.wait_timeout_ns;
+	return WAITING;
+}
+
+static enum phase after_start_hooks(
+	enum hooks_progress progress, enum phase next, enum phase failed)
+{
+	if (progress == HOOKS_DONE)
+		return next;
+	return progress == HOOKS_FAILED ? failed : phase;
 }
 
 static enum phase enter_preparing(void)
 {
-	return STARTING;
+	enum hooks_progress progress = hooks_start(HOOK_PRE_START, -1);
+
+	if (progress == HOOKS_FAILED)
+		return fail_preparing(NULL);
+	return after_start_hooks(progress, STARTING, FINISHING);
+}
+
+/* The peers tell of a child that ended so, and tini's -e is for its exit code too. */
+static int failed_exec_status(const struct spawn *s)
+{
+	int status = compat_exec_status(o.personality, s->error);
+
+	if (o.personality == AS_SHIM)
+		return status;
+	log_note(NOTE_SPAWNED, s->pid, 0, o.command[0]);
+	log_note(NOTE_SIGNAL, SIGCHLD, 0, NULL);
+	log_note(NOTE_CHILD_SIGNAL, 0, 0, NULL);
+	log_note(NOTE_REAPED_EXITED, s->pid, status, NULL);
+	log_note(NOTE_APP_EXITED, status, 0, NULL);
+	return o.expect[status] < 0 ? status : o.expect[status];
 }
 
 /* Why the app could not be started is the last thing there is to say. */
 static enum phase fail_to_start(const struct spawn *s)
 {
-	static char reason[1024];
+	char reason[512];
+	int status = s->stage == SPAWN_EXEC ? failed_exec_status(s) : o.failure_status;
 
 	(void)spawn_explain(s, reason, sizeof reason);
-	facts.failure = reason;
-	facts.exit_code = s->stage == SPAWN_EXEC ? compat_exec_status(o.personality, s->error)
-						 : o.failure_status;
 	if (o.personality == AS_SHIM)
 		log_at(LEVEL_FATAL, "%s", reason);
-	return DONE;
+	return give_up(status, reason);
 }
 
 static void warn_of_terminal(int error)
@@ -323,25 +635,32 @@ static void warn_of_terminal(int error)
  */
 static void let_go(void)
 {
-	int keep[SIGNALS_CHILDREN + 2];
-	size_t count = signals_descriptors(keep, SIGNALS_CHILDREN + 1);
+	int fds[SIGNALS_CHILDREN + 3];
+	size_t count = signals_descriptors(fds, SIGNALS_CHILDREN + 1);
 
-	keep[count++] = termlog_descriptor();
+	count += ready_descriptors(fds + count, 1);
+	fds[count++] = termlog_descriptor();
 	if (!o.keep_descriptors)
-		descriptors_close(keep, count);
+		descriptors_close(fds, count);
 	if (!o.keep_directory)
 		(void)!chdir("/"); /* a nicety: where it fails, shim stays where it is */
 }
 
-static enum phase enter_starting(void)
+/* The hang-up that comes of giving up the terminal is not for the app. */
+static void note_handoff(uint64_t signals)
+{
+	for (int signo = 1; signo <= SIGCONT; signo++)
+		if (signals & SIGNAL_BIT(signo)) {
+			log_note(NOTE_SIGNAL, signo, 0, NULL);
+			log_note(NOTE_HANDOFF_SIGNAL, signo, 0, NULL);
+		}
+}
+
+static int start_app(void)
 {
 	bool is_ours = false;
 	uint64_t handoff = 0;
 
-	if (!o.command) {
-		let_go();
-		return RUNNING;
-	}
 	if (o.placement == PLACE_GROUP)
 		terminal = terminal_find(&is_ours);
 	if (o.placement == PLACE_SESSION)
@@ -359,22 +678,39 @@ static enum phase enter_starting(void)
 	facts.started_wall_ns = clock_wall_ns();
 	if (spawn_run(&s) < 0) {
 		facts.started_ns = 0;
-		return fail_to_start(&s);
+		(void)fail_to_start(&s);
+		return -1;
 	}
 	app = s.pid;
 	log_note(NOTE_SPAWNED, app, 0, o.command[0]);
-	(void)signals_watch(app, s.pidfd); /* the list is empty: there is room */
+	(void)signals_watch(app, s.pidfd); /* there is room: nothing else lives this early */
 	forward_start(app, s.placement);
 	warn_of_terminal(s.terminal_error);
 	if (terminal >= 0 && !procs_is_init() && o.personality == AS_SHIM)
 		signals_watch_stops();
-	for (int signo = 1; signo <= SIGCONT; signo++)
-		if (handoff & SIGNAL_BIT(signo)) {
-			log_note(NOTE_SIGNAL, signo, 0, NULL);
-			log_note(NOTE_HANDOFF_SIGNAL, signo, 0, NULL);
-		}
+	note_handoff(handoff);
+	return 0;
+}
+
+static void deliver_kept(void)
+{
+	for (int signo = 1; signo <= SIGNAL_LAST; signo++)
+		for (; kept[signo]; kept[signo]--)
+			(void)pass_on(&(struct event){.kind = EVENT_SIGNAL, .signo = signo});
+}
+
+static enum phase enter_starting(void)
+{
+	if (o.command && start_app() < 0)
+		return FINISHING;
 	let_go();
-	return RUNNING;
+	deliver_kept();
+	hooks_set_app(app, -1, "");
+	ready_publish(&facts, app, unready_reason());
+	enum hooks_progress progress = hooks_start(HOOK_POST_START, -1);
+	if (progress == HOOKS_FAILED)
+		return fail_starting(NULL);
+	return after_start_hooks(progress, RUNNING, STOPPING);
 }
 
 static enum phase enter_running(void)
@@ -384,16 +720,23 @@ static enum phase enter_running(void)
 
 static enum phase enter_draining(void)
 {
-	return STOPPING;
+	deadline_ns = drain_end_ns();
+	bool is_watching = watcher_start(&o, facts.stop_ns, deadline_ns);
+	bool is_hooked = hooks_start(HOOK_PRE_STOP, deadline_ns) == HOOKS_BUSY;
+	if (!is_watching && !is_hooked)
+		return STOPPING;
+	termlog_write(&facts, false);
+	return DRAINING;
 }
 
 static enum phase enter_stopping(void)
 {
 	if (!app)
 		return FINISHING;
-	sent_stop_signal = o.stop_signal ? o.stop_signal : forward_rewrite(&o, facts.stop_signal);
+	int signo = facts.stop_signal ? facts.stop_signal : SIGTERM;
+	sent_stop_signal = o.stop_signal ? o.stop_signal : forward_rewrite(&o, signo);
 	forward_stop(&o, sent_stop_signal);
-	deadline_ns = kill_ns;
+	deadline_ns = earlier(clock_now_ns() + CONTINUE_AFTER_NS, kill_ns);
 	termlog_write(&facts, false);
 	return STOPPING;
 }
@@ -427,22 +770,30 @@ static enum phase (*const entries[PHASES])(void) = {
 	[DONE] = enter_done,
 };
 
+/* Readiness changes before anything else that a phase brings. */
+static void enter(enum phase next, const char *why)
+{
+	char line[96];
+	int64_t now_ns = clock_now_ns();
+
+	(void)format_text(line, sizeof line, "%s%s%s -> %s", phase_names[phase], *why ? " + " : "",
+		why, phase_names[next]);
+	log_note(NOTE_LIFECYCLE, 0, 0, line);
+	facts.phase_names[phase] = phase_names[phase];
+	facts.phase_ns[phase] += now_ns - entered_ns;
+	entered_ns = now_ns;
+	deadline_ns = -1;
+	phase = next;
+	if (phase != DONE) /* the message tells where it was when it ended */
+		facts.phase = phase_names[phase];
+	ready_publish(&facts, app, unready_reason());
+}
+
 /* Goes on to the next phase, and from there as far as it leads at once. why: what made it. */
 static void move_on(enum phase next, const char *why)
 {
-	char line[96];
-
 	while (next != phase) {
-		int64_t now_ns = clock_now_ns();
-		(void)format_text(line, sizeof line, "%s%s%s -> %s", phase_names[phase],
-			*why ? " + " : "", why, phase_names[next]);
-		log_note(NOTE_LIFECYCLE, 0, 0, line);
-		facts.phase_names[phase] = phase_names[phase];
-		facts.phase_ns[phase] += now_ns - entered_ns;
-		entered_ns = now_ns;
-		deadline_ns = -1;
-		phase = next;
-		facts.phase = phase_names[phase];
+		enter(next, why);
 		next = entries[phase]();
 		why = "";
 	}
@@ -452,9 +803,67 @@ static void move_on(enum phase next, const char *why)
 
 static enum occasion classify_signal(int signo)
 {
+	if (o.swallow & SIGNAL_BIT(signo))
+		return ON_NOTHING;
 	if (!(o.stop_on & SIGNAL_BIT(signo)) || (!o.stop_signal && o.rewrite[signo] == 0))
 		return ON_SIGNAL;
 	return facts.stop_signal ? ON_AGAIN : ON_STOP;
+}
+
+static enum occasion classify_hooks(enum hooks_progress progress)
+{
+	if (progress == HOOKS_DONE)
+		return ON_HOOKS;
+	return progress == HOOKS_FAILED ? ON_NO_HOOKS : ON_NOTHING;
+}
+
+/* Whose child was it? */
+static enum occasion classify_exit(pid_t pid, int status)
+{
+	enum hook_kind kind;
+
+	if (pid == app)
+		return ON_ENDED;
+	switch (waits_child_ended(pid, status)) {
+	case WAITS_UP:
+		return ON_WAITED;
+	case WAITS_FAILED:
+		return ON_NO_WAIT;
+	case WAITS_BUSY:
+		return ON_NOTHING;
+	case WAITS_IDLE:
+		break;
+	}
+	enum hooks_progress progress = hooks_child_ended(pid, status, &kind);
+	if (progress != HOOKS_IDLE)
+		return classify_hooks(progress);
+	switch (watcher_child_ended(pid, status)) {
+	case WATCHER_DONE:
+		return ON_DRAINED;
+	case WATCHER_BUSY:
+		return ON_NOTHING;
+	case WATCHER_IDLE:
+		break;
+	}
+	if (!ready_child_ended(pid, status))
+		signals_forget(pid);
+	return ON_NOTHING;
+}
+
+/* Whose time has come? Each of the others is seen to in its own turn. */
+static enum occasion classify_deadline(void)
+{
+	enum hook_kind kind;
+	int64_t now_ns = clock_now_ns();
+
+	if (deadline_ns >= 0 && now_ns >= deadline_ns) {
+		deadline_ns = -1; /* it comes once; who wants another sets it */
+		return ON_DEADLINE;
+	}
+	ready_check_time(now_ns);
+	if (watcher_check_time(now_ns) == WATCHER_DONE)
+		return ON_DRAINED;
+	return classify_hooks(hooks_check_time(now_ns, &kind));
 }
 
 static enum occasion classify(const struct event *event)
@@ -463,126 +872,68 @@ static enum occasion classify(const struct event *event)
 	case EVENT_SIGNAL:
 		return classify_signal(event->signo);
 	case EVENT_EXIT:
-		return ON_ENDED;
+		return classify_exit(event->pid, event->status);
 	case EVENT_STOPPED:
-		return ON_SUSPENDED;
+		return event->pid == app ? ON_SUSPENDED : ON_NOTHING;
 	case EVENT_EMPTY:
 		return ON_EMPTY;
+	case EVENT_FEWER:
+		return ON_FEWER;
 	case EVENT_DEADLINE:
-		return ON_DEADLINE;
+		return classify_deadline();
 	case EVENT_LOST:
 		break;
 	}
 	return ON_LOST;
 }
 
-static void step(const struct event *event)
+static void step(void)
 {
-	if (event->kind == EVENT_SIGNAL && (o.swallow & SIGNAL_BIT(event->signo)))
-		return;
-	enum occasion occasion = classify(event);
-	move_on(table[phase][occasion](event), occasion_names[occasion]);
+	struct event event;
+	int64_t helpers_ns = earlier(hooks_deadline_ns(), ready_deadline_ns());
+
+	/* 0 asks for a look, and is earlier than anything. */
+	signals_next(earlier(deadline_ns, earlier(helpers_ns, watcher_deadline_ns())), &event);
+	enum occasion occasion = classify(&event);
+	if (occasion != ON_NOTHING)
+		move_on(table[phase][occasion](&event), occasion_names[occasion]);
+	if (event.kind != EVENT_SIGNAL)
+		ready_publish(&facts, app, unready_reason());
 }
 
 /* --- before and after --- */
 
-/* Takes NAME=value out of the environment and returns the value, or NULL. */
-static char *take_variable(const char *name)
+static bool needs_workers(void)
 {
-	size_t length = strlen(name);
+	bool any = o.wait_for.count || o.health || o.drain_min_ns >= 0;
 
-	for (char **p = environ; *p; p++)
-		if (strncmp(*p, name, length) == 0 && (*p)[length] == '=') {
-			char *value = *p + length + 1;
-			for (; *p; p++)
-				p[0] = p[1];
-			return value;
-		}
-	return NULL;
+	for (int kind = 0; kind < HOOK_KINDS; kind++)
+		any = any || o.hooks[kind].count;
+	return any;
 }
 
-/* Reads the command line as the name that shim was called by asks for. -1 to go on, or the exit
- * status. */
-static int read_command_line(int argc, char **argv)
+/* Everything that can be wrong with what was asked for is found here. */
+static int prepare_all(void)
 {
-	char error[512];
+	char error[400];
 
-	options_defaults(&o);
-	o.personality = compat_personality(argv[0]);
-	if (o.personality != AS_SHIM)
-		return compat_parse(&o, argc, argv);
-
-	enum verdict verdict =
-		options_parse(&o, argv, take_variable("SHIM_OPTS"), error, sizeof error);
-	log_init(NULL, (enum level)o.verbosity);
-	switch (verdict) {
-	case VERDICT_RUN:
+	setup_process(&o);
+	if (needs_workers() && workers_init() < 0) {
+		log_at(LEVEL_FATAL, "shared memory: %s", error_text(errno));
 		return -1;
-	case VERDICT_HELP:
-		for (size_t piece = 0; options_help(piece); piece++)
-			log_write(STDOUT_FILENO, options_help(piece));
-		return 0;
-	case VERDICT_VERSION:
-		log_write(STDOUT_FILENO, options_version());
-		return 0;
-	case VERDICT_LICENSE:
-		log_write(STDOUT_FILENO, options_license());
-		return 0;
-	case VERDICT_INSTALL:
-		return install_copy(o.install_dir);
-	case VERDICT_BAD:
-		break;
 	}
-	log_at(LEVEL_FATAL, "%s", error);
-	return EXIT_SHIM;
-}
-
-/* Being handed the orphans, when that does not come by itself. */
-static void become_reaper(void)
-{
-	int is_reaper = 0;
-
-	if (o.subreaper) {
-		if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
-			log_note(NOTE_SUBREAPER, 0, 0, NULL);
-		else
-			log_note(NOTE_SUBREAPER_FAILED, errno, 0, NULL);
-		return;
-	}
-	if (o.quiet_when_not_init || procs_is_init())
-		return;
-	if (prctl(PR_GET_CHILD_SUBREAPER, &is_reaper, 0, 0, 0) < 0 || !is_reaper)
-		log_note(NOTE_NOT_INIT, 0, 0, NULL);
-}
-
-/* PR_SET_PDEATHSIG is too late when the parent died just before: then the signal is ours to send.
- */
-static void follow_parent(void)
-{
-	pid_t parent = getppid();
-
-	if (prctl(PR_SET_PDEATHSIG, o.parent_death_signal, 0, 0, 0) < 0)
-		log_at(LEVEL_WARN, "--parent-death: %s", error_text(errno));
-	else if (getppid() != parent)
-		(void)kill(getpid(), o.parent_death_signal);
-}
-
-static void prepare(void)
-{
-	const char *reaping = getenv("SHIM_TEST_REAPING");
-
-	if (o.parent_death_signal)
-		follow_parent();
-	become_reaper();
 	if (!o.termination_none)
 		termlog_open(&o);
-	/* Debug output tells of each orphan, so each has to be seen. */
-	signals_set_reaping(!log_prints(LEVEL_DEBUG) && !(reaping && strcmp(reaping, "plain") == 0),
-		o.warn_reap);
 	facts.exit_code = -1;
 	facts.memory_limit = -1;
+	facts.phase = phase_names[phase];
 	facts.app = o.command ? base_name(o.command[0]) : NULL;
-	entered_ns = clock_now_ns();
+	if (waits_init(&o, error, sizeof error) == 0 &&
+		hooks_init(&o, &facts, error, sizeof error) == 0 &&
+		ready_init(&o, error, sizeof error) == 0)
+		return 0;
+	log_at(LEVEL_FATAL, "%s", error);
+	return -1;
 }
 
 static int finish(void)
@@ -591,6 +942,7 @@ static int finish(void)
 		facts.exit_code =
 			facts.failure ? EXIT_SHIM : outcome_status(&o, &facts, sent_stop_signal);
 	termlog_write(&facts, true);
+	ready_end();
 	if (terminal >= 0 && !procs_is_init())
 		terminal_take_back(terminal, app);
 	log_note(NOTE_LEAVING, facts.exit_code, 0, NULL);
@@ -599,18 +951,22 @@ static int finish(void)
 
 int main(int argc, char **argv)
 {
-	struct event event;
 	enum personality name = compat_personality(argv[0]);
 
 	signals_init(name == AS_SHIM || name == AS_DUMB_INIT);
-	int status = read_command_line(argc, argv);
+	int status = setup_command_line(&o, argc, argv);
 	if (status >= 0)
 		_exit(status);
-	prepare();
-	move_on(PREPARING, "");
-	while (phase != DONE) {
-		signals_next(deadline_ns, &event);
-		step(&event);
-	}
+	if (prepare_all() < 0)
+		_exit(EXIT_SHIM);
+	if (o.explain)
+		_exit(explain_plan(&o));
+
+	entered_ns = clock_now_ns();
+	ready_publish(&facts, 0, unready_reason());
+	ready_start();
+	move_on(enter_waiting(), "");
+	while (phase != DONE)
+		step();
 	_exit(finish());
 }

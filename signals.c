@@ -276,12 +276,24 @@ pid_t signals_fork(void)
 	return pid;
 }
 
+/* tini says so of SIGCHLD only. */
+static void note_signal(int signo)
+{
+	log_note(NOTE_SIGNAL, signo, 0, NULL);
+	if (signo == SIGCHLD)
+		log_note(NOTE_CHILD_SIGNAL, 0, 0, NULL);
+}
+
 static void note_reaped(pid_t pid, int status, bool is_orphan)
 {
 	if (WIFEXITED(status))
 		log_note(NOTE_REAPED_EXITED, pid, WEXITSTATUS(status), NULL);
 	else if (WIFSIGNALED(status))
 		log_note(NOTE_REAPED_KILLED, pid, WTERMSIG(status), NULL);
+	if (is_orphan && WIFEXITED(status))
+		log_note(NOTE_ORPHAN_EXITED, pid, WEXITSTATUS(status), NULL);
+	else if (is_orphan && WIFSIGNALED(status))
+		log_note(NOTE_ORPHAN_KILLED, pid, WTERMSIG(status), NULL);
 	if (is_orphan && orphans_are_said)
 		log_note(NOTE_ORPHAN_REAPED, pid, 0, NULL);
 }
@@ -379,7 +391,7 @@ static bool wait_for_signal(int64_t deadline_ns, struct event *event)
 		event->kind = EVENT_DEADLINE;
 		return errno == EAGAIN;
 	}
-	log_note(NOTE_SIGNAL, signo, 0, NULL);
+	note_signal((int)signo);
 	if (signo == SIGCHLD) {
 		reap_pending = true;
 		return false;
@@ -393,7 +405,7 @@ static bool read_signal(struct event *event)
 
 	if (read(signal_fd, &info, sizeof info) != (ssize_t)sizeof info)
 		return false;
-	log_note(NOTE_SIGNAL, (long)info.ssi_signo, 0, NULL);
+	note_signal((int)info.ssi_signo);
 	return signal_event(
 		(int)info.ssi_signo, info.ssi_code <= 0 ? (pid_t)info.ssi_pid : 0, event);
 }

@@ -84,7 +84,7 @@ static void run_by_shell(char *path, char **argv, char **environment)
 	if (fd >= 0) {
 		ssize_t length = read(fd, head, sizeof head);
 		(void)close(fd);
-		if (length <= 0 || memchr(head, '\0', (size_t)length) ||
+		if (length < 0 || memchr(head, '\0', (size_t)length) ||
 			memcmp(head, "\177ELF", sizeof head) == 0) {
 			errno = ENOEXEC;
 			return;

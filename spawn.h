@@ -47,7 +47,7 @@ const char *spawn_stage_name(enum spawn_stage stage);
 
 /*
  * One line on why: "cannot execute ./app: its interpreter /bin/bsh does not exist". Reads the file
- * and the limits, so it is for the way out only (explain.c). Returns the length written to buf.
+ * and the limits, so it is for the way out only (execerror.c). Returns the length written to buf.
  */
 size_t spawn_explain(const struct spawn *s, char *buf, size_t size);
 

@@ -165,15 +165,17 @@ size_t termlog_text(
 {
 	struct out o = {.buf = buf, .limit = size - 1};
 	int own = termlog_own_code(f);
+	char name[SIGNAL_NAME_SIZE];
 
 	put_head(&o, f, now_ns, final);
 	if (own >= 0 && f->exit_code >= 0 && f->exit_code != own)
 		out_format(&o, "; reported as %d", f->exit_code);
 	if (f->stop_signal > 0 && f->ended && !f->out_of_time) {
-		if (f->stop_ns <= f->ended_ns)
-			put_duration(&o, "; stop requested ", f->ended_ns - f->stop_ns, " before");
-		else
-			put_duration(&o, "; stop requested ", f->stop_ns - f->ended_ns, " after");
+		bool is_before = f->stop_ns <= f->ended_ns;
+		put_duration(&o, "; stop requested ",
+			is_before ? f->ended_ns - f->stop_ns : f->stop_ns - f->ended_ns,
+			is_before ? " before" : " after");
+		out_format(&o, " (%s)", signal_name(f->stop_signal, name));
 	}
 	if (f->survivors[0] != '\0') {
 		out_format(&o, "; still alive: ");

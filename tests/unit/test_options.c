@@ -567,7 +567,7 @@ START_TEST(version_and_license)
 	char text[4096] = "";
 	FILE *file = fopen("LICENSE", "r");
 
-	ck_assert_str_eq(options_version(), "shim " SHIM_VERSION "\n");
+	ck_assert_str_eq(options_version(), "shim " SHIM_VERSION " - git.v0-1-0\n");
 	ck_assert_msg(file != NULL, "run from the top of the tree");
 	ck_assert_uint_gt(fread(text, 1, sizeof text - 1, file), 0);
 	fclose(file);

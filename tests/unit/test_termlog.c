@@ -273,10 +273,10 @@ START_TEST(text_reported_codes)
 	f.stop_signal = SIGTERM;
 	f.stop_ns = START + 19 * S / 10;
 	expect(&f,
-		"python3 killed by SIGTERM after 2.0s; reported as 0; stop requested 0.1s before");
+		"python3 killed by SIGTERM after 2.0s; reported as 0; stop requested 0.1s before (SIGTERM)");
 	f.stop_ns = START + 3 * S;
 	expect(&f,
-		"python3 killed by SIGTERM after 2.0s; reported as 0; stop requested 1.0s after");
+		"python3 killed by SIGTERM after 2.0s; reported as 0; stop requested 1.0s after (SIGTERM)");
 	f.exit_code = -1;
 	f.stop_signal = 0;
 	expect(&f, "python3 killed by SIGTERM after 2.0s");
@@ -496,7 +496,7 @@ START_TEST(json_full)
 			      "29T12:38:08.052Z\",\"app\":\"python3\","
 			      "\"stopSignal\":\"SIGTERM\",\"oomKills\":1,\"memoryLimit\":67108864,"
 			      "\"message\":\"python3 killed by SIGKILL after 3m12s: out of memory "
-			      "(limit 64 MiB); stop requested 25.0s before; "
+			      "(limit 64 MiB); stop requested 25.0s before (SIGTERM); "
 			      "pre-stop http://127.0.0.1:8080/quit failed: status 500\","
 			      "\"phases\":{\"running\":167.000,\"stopping\":25.007},"
 			      "\"hooks\":[{\"kind\":\"pre-stop\",\"hook\":\"http://127.0.0.1:8080/"

@@ -1,0 +1,231 @@
+/*
+ * ready.c - the truth about readiness.
+ */
+#include "ready.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "health.h"
+#include "log.h"
+#include "paths.h"
+#include "signals.h"
+#include "target.h"
+#include "util.h"
+#include "workers.h"
+
+static const struct options *o;
+static struct status_page *page;
+static int listener = -1;
+static pid_t server; /* 0: none runs */
+static int64_t server_started_ns, restart_ns = -1;
+static struct target probe_target;
+static const char *ready_file; /* absolute; NULL: none is wanted */
+static bool file_exists;
+static bool was_running;
+
+static int init_probe(char *error, size_t size)
+{
+	char expected[TARGET_REASON_SIZE];
+
+	if (!o->ready_probe)
+		return 0;
+	if (target_parse(o->ready_probe, &probe_target, expected, sizeof expected) < 0) {
+		(void)format_text(
+			error, size, "--ready-probe: '%s': expected %s", o->ready_probe, expected);
+		return -1;
+	}
+	/* The server must not keep the directory busy that shim was started in. */
+	bool is_path = probe_target.kind == TARGET_FILE || probe_target.kind == TARGET_UNIX;
+	if (is_path && *probe_target.path.at != '/' && *probe_target.path.at != '@') {
+		(void)format_text(error, size, "--ready-probe: '%s': expected an absolute path",
+			o->ready_probe);
+		return -1;
+	}
+	return 0;
+}
+
+static int init_server(char *error, size_t size)
+{
+	struct health_address address;
+	const char *expected;
+	char problem[160];
+
+	if (!o->health)
+		return 0;
+	if (health_parse(o->health, &address, &expected) < 0) {
+		(void)format_text(error, size, "--health: '%s': expected %s", o->health, expected);
+		return -1;
+	}
+	listener = health_bind(&address, problem, sizeof problem);
+	if (listener < 0) {
+		(void)format_text(error, size, "--health %s: %s", o->health, problem);
+		return -1;
+	}
+	return init_probe(error, size);
+}
+
+int ready_init(const struct options *options, char *error, size_t size)
+{
+	o = options;
+	if (o->health || o->drain_min_ns >= 0) {
+		page = status_create();
+		if (!page) {
+			(void)format_text(error, size, "shared memory: %s", error_text(errno));
+			return -1;
+		}
+	}
+	if (o->ready_file) {
+		ready_file = paths_absolute(o->ready_file);
+		if (!ready_file) {
+			(void)format_text(error, size, "--ready-file: %s", error_text(errno));
+			return -1;
+		}
+		if (unlink(ready_file) < 0 && errno != ENOENT) {
+			(void)format_text(
+				error, size, "--ready-file: %s: %s", ready_file, error_text(errno));
+			return -1;
+		}
+	}
+	return init_server(error, size);
+}
+
+static int probe_in_server(void *context, char *reason, size_t size)
+{
+	struct probe_options probe = {
+		.timeout_ns = HEALTH_PROBE_MS * NS_PER_MS, .ca_file = o->hook_ca};
+
+	return target_probe(context, &probe, reason, size);
+}
+
+static int serve_in_worker(void *context, char *reason, size_t size)
+{
+	uint64_t alarm_only = SIGNAL_BIT(SIGALRM);
+	struct health_options options = {
+		.listener = listener,
+		.page = page,
+		.probe = o->ready_probe ? probe_in_server : NULL,
+		.probe_context = &probe_target,
+		.probe_name = o->ready_probe,
+	};
+
+	(void)context;
+	(void)syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &alarm_only, NULL, sizeof alarm_only);
+	(void)!chdir("/"); /* not to keep a mount busy */
+	int status = health_serve(&options);
+	(void)format_text(reason, size, "it cannot serve any more");
+	return status;
+}
+
+void ready_start(void)
+{
+	struct work work = {.run = serve_in_worker, .keep = &listener, .keep_count = 1};
+
+	restart_ns = -1;
+	if (listener < 0)
+		return;
+	server_started_ns = clock_now_ns();
+	server = workers_start(&work);
+	if (server > 0)
+		return;
+	server = 0;
+	restart_ns = server_started_ns + NS_PER_S;
+	log_at(LEVEL_WARN, "health server: %s; trying again", error_text(errno));
+}
+
+static void keep_file(bool is_ready)
+{
+	if (!ready_file || is_ready == file_exists)
+		return;
+	file_exists = is_ready;
+	if (!is_ready) {
+		if (unlink(ready_file) < 0 && errno != ENOENT)
+			log_at(LEVEL_WARN, "--ready-file: %s: %s", ready_file, error_text(errno));
+		return;
+	}
+	int fd = open(ready_file, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+	if (fd < 0)
+		log_at(LEVEL_WARN, "--ready-file: %s: %s", ready_file, error_text(errno));
+	else
+		(void)close(fd);
+}
+
+void ready_publish(const struct termlog_facts *facts, pid_t app, const char *reason)
+{
+	struct status status;
+
+	keep_file(!reason);
+	if (!page)
+		return;
+	memset(&status, 0, sizeof status);
+	was_running = was_running || !reason;
+	(void)format_text(status.phase, sizeof status.phase, "%s", facts->phase);
+	(void)format_text(status.reason, sizeof status.reason, "%s", reason ? reason : "");
+	status.started_ns = facts->started_ns;
+	status.started_wall_ns = facts->started_wall_ns;
+	status.app_pid = facts->ended ? 0 : app;
+	for (size_t i = 0; i < facts->hook_count; i++)
+		if (facts->hooks[i].failed)
+			status.hooks_failed++;
+		else
+			status.hooks_done++;
+	status.is_ready = !reason;
+	status.was_running = was_running;
+	status_publish(page, &status);
+}
+
+bool ready_child_ended(pid_t pid, int status)
+{
+	char reason[WORKERS_REASON];
+	char name[SIGNAL_NAME_SIZE];
+
+	if (!server || pid != server)
+		return false;
+	server = 0;
+	workers_take_reason(pid, reason, sizeof reason);
+	log_at(LEVEL_WARN, "the health server ended (%s%s%s); starting it again",
+		WIFSIGNALED(status) ? "killed by " : reason,
+		WIFSIGNALED(status) ? signal_name(WTERMSIG(status), name) : "",
+		WIFSIGNALED(status) || *reason ? "" : "exit status not 0");
+	restart_ns = server_started_ns + NS_PER_S;
+	return true;
+}
+
+int64_t ready_deadline_ns(void)
+{
+	return restart_ns;
+}
+
+void ready_check_time(int64_t now_ns)
+{
+	if (restart_ns >= 0 && now_ns >= restart_ns)
+		ready_start();
+}
+
+size_t ready_descriptors(int *fds, size_t max)
+{
+	if (listener < 0 || max == 0)
+		return 0;
+	fds[0] = listener;
+	return 1;
+}
+
+_Atomic uint32_t *ready_active(void)
+{
+	return page ? &page->active : NULL;
+}
+
+uint16_t ready_health_port(void)
+{
+	return listener >= 0 ? health_port(listener) : 0;
+}
+
+void ready_end(void)
+{
+	keep_file(false);
+}
