@@ -52,7 +52,7 @@ $(BUILD)/shim: $(OBJECTS:%=$(BUILD)/%)
 $(BUILD)/%.o: %.c | build/linux-headers
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	$(Q)$(CC) $(BASE) $(CFLAGS_$(LIBC)) $(CFLAGS) -MMD -c -o $@ $<
+	$(Q)$(CC) $(BASE) $(CFLAGS_$(LIBC)) $(CFLAGS) -I. -MMD -c -o $@ $<
 
 # musl brings neither kernel headers nor BearSSL's; of the system's only these are let in.
 build/linux-headers:
@@ -66,8 +66,10 @@ build/linux-headers:
 
 PACKAGES_BUILD = gcc make musl-tools linux-libc-dev libbearssl-dev
 PACKAGES_CHECK = $(PACKAGES_BUILD) check pkg-config python3 strace util-linux procps mandoc \
-	shellcheck tini dumb-init catatonit busybox-static docker.io runc podman
+	shellcheck tini dumb-init catatonit busybox-static docker.io runc podman \
+	nginx-light openssl iproute2 python3-yaml wrk
 PACKAGES_DEMO  = $(PACKAGES_BUILD) python3 util-linux
+PACKAGES_FUZZ  = $(PACKAGES_BUILD) clang libclang-rt-dev
 PACKAGES_LINT  = $(PACKAGES_BUILD) check clang clang-tidy clang-format cppcheck shellcheck mandoc
 
 ASAN       = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -91,10 +93,17 @@ build/unit/test_%: tests/unit/test_%.c build/unit/libshim.a
 $(PAYLOAD): tests/payload.c | build/linux-headers
 	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O1 -static -o $@ $<
 
+# The client side alone, as a program, for the tests against real servers.
+TOOL_OBJECTS = http.o target.o probe.o wait.o net.o resolve.o log.o util.o out.o voices.o \
+	$(TLS_OBJECTS_$(TLS)) tests/servers/target_tool.o
+
+build/target_tool: $(TOOL_OBJECTS:%=$(BUILD)/%)
+	$(Q)$(LINK_$(LIBC))
+
 unit: $(UNIT_TESTS:%=build/unit/%)
 
 # Everything the tests need that is built; the tests themselves build nothing.
-check-build: shim unit $(PAYLOAD)
+check-build: shim unit $(PAYLOAD) build/target_tool
 
 check:
 	@scripts/ensure-packages $(PACKAGES_CHECK)
@@ -111,6 +120,31 @@ sanitize: $(PAYLOAD)
 	@scripts/ensure-packages $(PACKAGES_CHECK)
 	@$(MAKE) --no-print-directory LIBC=glibc BUILD=build/asan CFLAGS="$(ASAN)" build/asan/shim
 	@SHIM=build/asan/shim SHIM_SANITIZED=1 tests/run
+
+# Each fuzzer for FUZZ_SECONDS, beginning with fuzz/corpus where there is one.
+FUZZ_SECONDS = 20
+FUZZERS      = $(basename $(notdir $(wildcard fuzz/fuzz_*.c)))
+FUZZ_FLAGS   = -std=c11 -D_GNU_SOURCE -g -O1 -I. -fsanitize=address,undefined
+
+build/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -c -o $@ $<
+
+build/fuzz/libshim.a: $(filter-out build/fuzz/shim.o build/fuzz/tls_musl.o,$(OBJECTS:%=build/fuzz/%))
+	$(Q)ar rcs $@ $^
+
+build/fuzz/fuzz_%: fuzz/fuzz_%.c build/fuzz/libshim.a
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< build/fuzz/libshim.a $(TLS_LIBS_$(TLS))
+
+fuzz:
+	@scripts/ensure-packages $(PACKAGES_FUZZ)
+	@$(MAKE) --no-print-directory $(FUZZERS:%=build/fuzz/%)
+	@for f in $(FUZZERS); do mkdir -p build/fuzz/corpus/$$f; \
+		build/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+			build/fuzz/corpus/$$f $$(ls -d fuzz/corpus/$$f 2>/dev/null) \
+			>build/fuzz/$$f.log 2>&1 || { cat build/fuzz/$$f.log; exit 1; }; \
+		echo "$$f: $$(sed -n 's/^stat::number_of_executed_units: *//p' build/fuzz/$$f.log) runs"; \
+	done
 
 coverage:
 	@scripts/ensure-packages $(PACKAGES_CHECK)
@@ -142,12 +176,13 @@ help:
 	@echo 'make demo       install what is missing, build, show what shim does on a real server'
 	@echo 'make check      install what is missing, build, run all tests'
 	@echo 'make sanitize   the scenarios with AddressSanitizer and UBSan'
+	@echo 'make fuzz       the fuzzers, FUZZ_SECONDS each'
 	@echo 'make lint       cppcheck, gcc -fanalyzer, clang-tidy, shellcheck, mandoc'
 	@echo 'make coverage   line coverage of the unit tests'
 	@echo 'make bench      shim beside tini, dumb-init and catatonit'
 	@echo 'make install    to DESTDIR and PREFIX; LINKS="tini dumb-init catatonit" adds those names'
 	@echo 'make LIBC=glibc build dynamically against glibc (for sanitizers: CFLAGS=-fsanitize=…)'
 
--include $(wildcard $(BUILD)/*.d build/unit/*.d)
+-include $(wildcard $(BUILD)/*.d build/unit/*.d build/fuzz/*.d)
 
-.PHONY: all unit check-build check demo sanitize coverage lint bench install clean help
+.PHONY: all unit check-build check demo sanitize fuzz coverage lint bench install clean help

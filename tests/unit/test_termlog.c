@@ -105,7 +105,7 @@ START_TEST(text_design_example)
 	f.stop_ns = START + 167 * S;
 	add_hook(&f, "pre-stop", "http://127.0.0.1:8080/quit", true, "status 500");
 	expect(&f, "app killed by SIGKILL after 3m12s: out of memory (limit 64 MiB); stop "
-		   "requested 25.0s before; "
+		   "requested 25.0s before (SIGTERM); "
 		   "pre-stop http://127.0.0.1:8080/quit failed: status 500");
 }
 END_TEST
