@@ -60,6 +60,10 @@ class Skip(Exception):
     """The machine has not got what the scenario needs."""
 
 
+def die_with_parent():
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def scenario(modes=MODES, limit=20):
     def register(function):
         SCENARIOS.append((function, tuple(modes), limit))
@@ -403,7 +407,7 @@ class Case:
             env["SHIM_TEST_REAPING"] = "plain"
 
         def child():
-            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            die_with_parent()
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
             if tty == "unshared":
                 os.setsid()

@@ -33,10 +33,10 @@ CALLS = {
     "memfd_create": 319,
     "fstat": 5,
     "getdents64": 217,
-    "ppoll": 271,
     "fcntl": 72,
     "sigaltstack": 131,
     "set_tid_address": 218,
+    "ppoll": 271,
 }
 
 

@@ -122,7 +122,7 @@ def the_dead_are_no_survivors(case):
     """A zombie that the app has not waited for is not said to be still alive."""
     got = message(
         case,
-        ["/bin/sh", "-c", f"sleep 0 & exec {case.payload} ignore"],
+        ["/bin/sh", "-c", f"sleep 0 & exec {case.payload} signals"],
         137,
         ["--grace", "1s"],
         stop=TERM,
