@@ -17,7 +17,7 @@ static struct dialogue *find(struct dialogues *d, uint64_t cookie)
 	if (cookie == 0)
 		return NULL;
 	/* Those that are gone are not taken out: at some time all is forgotten instead. */
-	if (d->count >= DIALOGUES / 4 * 3)
+	if (d->count >= (size_t)DIALOGUES / 4 * 3)
 		memset(d, 0, sizeof(*d));
 	while (d->list[at].cookie != 0 && d->list[at].cookie != cookie)
 		at = (at + 1) % DIALOGUES;

@@ -134,7 +134,8 @@ static const char *why_not(const struct status *s)
 static void put_string(struct out *out, const char *name, const char *text)
 {
 	out_format(out, ",\"%s\":\"", name);
-	out_part(out, text, true, 6 * STATUS_TEXT_SIZE); /* the longest escape: nothing is cut */
+	out_part(out, text, true,
+		(size_t)6 * STATUS_TEXT_SIZE); /* the longest escape: nothing is cut */
 	out_put(out, "\"", 1);
 }
 

@@ -201,7 +201,7 @@ int clients_take_verdict(struct server *s)
 	format_text(line, sizeof(line), "probe %s: %s", s->options->probe_name, reason);
 	for (size_t i = 0; i < CLIENTS; i++) {
 		struct client *c = &s->clients[i];
-		struct health_reply answer;
+		struct health_reply answer = {.length = 0};
 		struct status status;
 
 		if (c->state != CLIENT_PROBING)

@@ -41,7 +41,7 @@ static _Noreturn void probe_once(int fd, uint32_t number, const struct health_op
 {
 	const int limit_ms = HEALTH_PROBE_MS + SLACK_MS;
 	const struct itimerval timer = {
-		.it_value = {.tv_sec = limit_ms / 1000, .tv_usec = limit_ms % 1000 * 1000}};
+		.it_value = {.tv_sec = limit_ms / 1000, .tv_usec = limit_ms % 1000 * 1000L}};
 	struct answer answer;
 	sigset_t alarm_only;
 

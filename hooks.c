@@ -27,7 +27,8 @@ enum how { BY_COMMAND, BY_REQUEST, BY_PAUSE };
 struct step {
 	enum how how;
 	const char *text;     /* as the user wrote it */
-	char **words;         /* BY_COMMAND: argv, with a free slot before it */
+	char *copy;           /* BY_COMMAND: its words, each NUL-terminated */
+	char **slots;         /* and its argv, behind a free slot for spawn.c */
 	struct target target; /* BY_REQUEST */
 	int64_t pause_ns;     /* BY_PAUSE */
 };
@@ -76,13 +77,12 @@ static int out_of_memory(char *error, size_t size)
 static int parse_command(struct step *step, char *problem, size_t size)
 {
 	size_t max = strlen(step->text) / 2 + 1;
-	char *copy = strdup(step->text);
-	char **words = calloc(max + 2, sizeof *words);
 
-	if (!copy || !words)
+	step->copy = strdup(step->text);
+	step->slots = calloc(max + 2, sizeof *step->slots);
+	if (!step->copy || !step->slots)
 		return out_of_memory(problem, size);
-	step->words = words + 1;
-	int count = split_words(copy, step->words, max);
+	int count = split_words(step->copy, step->slots + 1, max);
 	if (count > 0)
 		return 0;
 	(void)format_text(problem, size, count < 0 ? "a quote is left open" : "it is empty");
@@ -253,7 +253,7 @@ static int start_request(struct list *list, char *problem, size_t size)
 static int start_command(struct list *list, char *problem, size_t size)
 {
 	struct spawn s = {
-		.argv = step_of(list)->words,
+		.argv = step_of(list)->slots + 1,
 		.environment = hook_environment,
 		.placement = PLACE_GROUP,
 		.terminal = -1,

@@ -7,14 +7,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A piece goes in whole or not at all; after the first that does not fit nothing does, until full is reset. */
+/* A piece goes in whole or not at all; after the first that does not fit nothing does, until full
+ * is reset. */
 struct out {
 	char *buf;
-	size_t limit;   /* without the NUL, which the owner puts */
+	size_t limit; /* without the NUL, which the owner puts */
 	size_t length;
 	size_t closers; /* JSON's open brackets, for which room is kept */
 	bool full;
-	bool dropped;   /* a field of JSON was taken back */
+	bool dropped; /* a field of JSON was taken back */
 };
 
 void out_put(struct out *o, const char *bytes, size_t n);
@@ -22,8 +23,9 @@ void out_put(struct out *o, const char *bytes, size_t n);
 /* For short ASCII only (127 bytes). */
 void out_format(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* A string from outside, at most max bytes of it as written, then "...". What is no UTF-8 becomes U+FFFD; control characters are
- * escaped in JSON, else blanks and question marks. Cut only between characters. */
+/* A string from outside, at most max bytes of it as written, then "...". What is no UTF-8 becomes
+ * U+FFFD; control characters are escaped in JSON, else blanks and question marks. Cut only between
+ * characters. */
 void out_part(struct out *o, const char *text, bool json, size_t max);
 
 #endif

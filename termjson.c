@@ -19,7 +19,7 @@ struct mark {
 static struct mark json_begin(struct out *o, const char *name)
 {
 	struct mark m = {o->length, o->closers};
-	char last = o->length > 0 ? o->buf[o->length - 1] : '{';
+	int last = o->length > 0 ? o->buf[o->length - 1] : '{';
 	if (last != '{' && last != '[')
 		out_put(o, ",", 1);
 	if (name != NULL) {

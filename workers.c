@@ -95,7 +95,7 @@ void workers_peek_reason(pid_t pid, char *buf, size_t size)
 		char c = ((volatile struct slot *)slots)[slot].reason[length];
 		if (!c)
 			break;
-		buf[length++] = c >= ' ' && c != 0x7f ? c : '?';
+		buf[length++] = (char)(c >= ' ' && c != 0x7f ? c : '?');
 	}
 	buf[length] = '\0';
 }
