@@ -279,17 +279,17 @@ static void report(struct drain *d, bool last)
 	if (last) {
 		if (d->active > 0)
 			log_at(LEVEL_WARN,
-				"drain: its limit of %s is reached with %u connections active",
+				"drain: the limit of %s is reached, connections still active: %u",
 				took, d->active);
 		else
-			log_at(LEVEL_INFO, "drain: no active connection after %s (%u idle)", took,
+			log_at(LEVEL_INFO, "drain: no connection active after %s, idle: %u", took,
 				d->open);
 		return;
 	}
 	if (d->reported_ns != INT64_MIN && d->now_ns - d->reported_ns < NS_PER_S)
 		return;
 	d->reported_ns = d->now_ns;
-	log_at(LEVEL_INFO, "drain: %u active connections, %u idle, after %s", d->active,
+	log_at(LEVEL_INFO, "drain: connections active: %u, idle: %u, after %s", d->active,
 		d->open - d->active, took);
 }
 

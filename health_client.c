@@ -220,7 +220,7 @@ int clients_take_verdict(struct server *s)
 
 static void time_out(struct server *s, struct client *c)
 {
-	struct health_reply answer;
+	struct health_reply answer = {.status = 503};
 	char line[HEALTH_REASON_SIZE];
 
 	if (c->state == CLIENT_READING) {
