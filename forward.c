@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -20,7 +21,7 @@ static bool app_has_ended;
 static bool leads_group;    /* the app leads a process group of its own */
 static bool group_was_told; /* a stop signal reached the whole group */
 static bool all_were_told;
-static uint64_t complained; /* signals whose failure has been said */
+static bool has_complained; /* of a signal that could not be sent */
 
 void forward_start(pid_t pid, enum placement placed)
 {
@@ -81,8 +82,12 @@ static int send_scope(const struct options *o, int signo)
 	}
 	if (app_has_ended && procs_is_init())
 		return send_all(signo, 0);
-	if (app_has_ended)
-		return send_group(signo);
+	if (app_has_ended) {
+		bool is_group_left = send_group(signo) == 0;
+		bool are_others_left = procs_signal(signo, leads_group ? app : 0) > 0;
+		errno = ESRCH;
+		return is_group_left || are_others_left ? 0 : -1;
+	}
 	switch (o->scope) {
 	case SCOPE_CHILD:
 		return kill(app, signo);
@@ -95,17 +100,37 @@ static int send_scope(const struct options *o, int signo)
 	return 0;
 }
 
-/* EPERM is the usual one: an app of another uid, and CAP_KILL dropped. */
+/* Whose process it is, if that can be told: " (the app runs as uid 65534 …)". */
+static const char *explain_refusal(char *buf, size_t size)
+{
+	char path[32];
+	struct stat st;
+
+	(void)format_text(path, sizeof path, "/proc/%d", (int)app);
+	if (stat(path, &st) < 0)
+		(void)format_text(buf, size, " (is CAP_KILL missing?)");
+	else
+		(void)format_text(buf, size,
+			" (the app runs as uid %u, shim as %u: CAP_KILL is missing)",
+			(unsigned)st.st_uid, (unsigned)geteuid());
+	return buf;
+}
+
+/* EPERM is the usual one: an app of another uid, and CAP_KILL dropped. Said once: each signal would
+ * be refused alike. */
 static void complain(int signo, int error)
 {
+	char reason[96] = "";
+
 	if (error == ESRCH) {
 		log_note(NOTE_FORWARD_GONE, signo, 0, NULL);
 		return;
 	}
-	if (complained & SIGNAL_BIT(signo))
+	if (has_complained)
 		return;
-	complained |= SIGNAL_BIT(signo);
-	log_note(NOTE_FORWARD_FAILED, signo, error, NULL);
+	has_complained = true;
+	log_note(NOTE_FORWARD_FAILED, signo, error,
+		error == EPERM ? explain_refusal(reason, sizeof reason) : reason);
 }
 
 int forward_send(const struct options *o, int signo)

@@ -50,7 +50,7 @@ static const struct voice own_voice = {
 			[NOTE_FORWARDED] = {LEVEL_DEBUG, "passed on %n"},
 			[NOTE_FORWARD_GONE] = {LEVEL_DEBUG,
 				"%n was not passed on: the app has ended"},
-			[NOTE_FORWARD_FAILED] = {LEVEL_WARN, "cannot pass on %n: %f"},
+			[NOTE_FORWARD_FAILED] = {LEVEL_WARN, "cannot pass on %n: %f%s"},
 			[NOTE_REWRITTEN] = {LEVEL_DEBUG, "%n is rewritten to %m"},
 			[NOTE_DROPPED] = {LEVEL_DEBUG, "%n is dropped"},
 			[NOTE_SUBREAPER] = {LEVEL_INFO, "registered as child subreaper"},

@@ -30,7 +30,7 @@ enum note {
 	NOTE_FORWARDING,       /* a signal, before it is sent */
 	NOTE_FORWARDED,        /* a signal, after it was sent, even when that failed */
 	NOTE_FORWARD_GONE,     /* a signal: the app was gone (ESRCH) */
-	NOTE_FORWARD_FAILED,   /* a signal, b errno */
+	NOTE_FORWARD_FAILED,   /* a signal, b errno, s more on it */
 	NOTE_REWRITTEN,        /* a from, b to */
 	NOTE_DROPPED,          /* a signal that is rewritten to nothing */
 	NOTE_SUBREAPER,        /* registered as one */

@@ -95,6 +95,7 @@ static int64_t deadline_ns = -1; /* of the phase; < 0: none */
 static int64_t kill_ns = -1;     /* the end of the time budget, once a stop was asked for */
 static pid_t app;                /* 0: not started, or none at all */
 static int terminal = -1;        /* the one whose foreground was handed to the app, or could be */
+static pid_t terminal_group;     /* whom it was handed to */
 static int sent_stop_signal;     /* what the app was told to stop with; 0: nothing yet */
 static bool has_looked;          /* whether anybody is left */
 static bool is_lingering;        /* those that the app left behind have been told */
@@ -317,7 +318,7 @@ static enum phase suspend_with_app(const struct event *event)
 {
 	if (WSTOPSIG(event->status) == SIGSTOP || !terminal_has_job_control())
 		return phase;
-	terminal_take_back(terminal, app);
+	terminal_take_back(terminal, terminal_group);
 	(void)kill(getpid(), SIGSTOP);
 	return phase;
 }
@@ -676,7 +677,9 @@ static int start_app(void)
 	};
 	facts.started_ns = clock_now_ns();
 	facts.started_wall_ns = clock_wall_ns();
-	if (spawn_run(&s) < 0) {
+	bool is_started = spawn_run(&s) == 0;
+	terminal_group = s.pid;
+	if (!is_started) {
 		facts.started_ns = 0;
 		(void)fail_to_start(&s);
 		return -1;
@@ -944,7 +947,7 @@ static int finish(void)
 	termlog_write(&facts, true);
 	ready_end();
 	if (terminal >= 0 && !procs_is_init())
-		terminal_take_back(terminal, app);
+		terminal_take_back(terminal, terminal_group);
 	log_note(NOTE_LEAVING, facts.exit_code, 0, NULL);
 	return facts.exit_code;
 }

@@ -37,7 +37,6 @@ const char *spawn_stage_name(enum spawn_stage stage)
 	static const char *const names[] = {
 		[SPAWN_DONE] = "done",
 		[SPAWN_FORK] = "fork",
-		[SPAWN_SESSION] = "setsid",
 		[SPAWN_EXEC] = "execute",
 	};
 
@@ -157,31 +156,38 @@ static void rename_listen_pid(void)
 	}
 }
 
-/* The new process group or session, and the terminal. Only a session that cannot be made is fatal.
- */
-static int place(struct spawn *s)
+/* Its own process group; a sandbox that knows none leaves it in shim's. */
+static void place_in_group(struct spawn *s)
+{
+	s->placement = PLACE_GROUP;
+	if (setpgid(0, 0) == 0)
+		return;
+	s->group_error = errno;
+	s->placement = PLACE_SAME;
+}
+
+/* The new process group or session, and the terminal: as much of it as can be had. */
+static void place(struct spawn *s)
 {
 	switch (s->placement) {
 	case PLACE_SAME:
-		return 0;
+		return;
 	case PLACE_GROUP:
-		if (setpgid(0, 0) < 0) {
-			s->group_error = errno;
-			s->placement = PLACE_SAME;
-			return 0;
-		}
-		if (s->terminal >= 0 && terminal_give(s->terminal, getpid()) < 0)
+		place_in_group(s);
+		if (s->terminal >= 0 && s->placement == PLACE_GROUP &&
+			terminal_give(s->terminal, getpid()) < 0)
 			s->terminal_error = errno;
-		return 0;
+		return;
 	case PLACE_SESSION:
-		if (setsid() < 0)
-			return -1;
+		if (setsid() < 0) {
+			place_in_group(s);
+			return;
+		}
 		if (s->attach_terminal && terminal_attach() < 0)
 			log_note(NOTE_ATTACH_FAILED, errno, 0, NULL);
 		log_note(NOTE_SETSID, 0, 0, NULL);
-		return 0;
+		return;
 	}
-	return 0;
 }
 
 /* A hook's output belongs to the container's log, and the app's sockets and input are not for it.
@@ -200,11 +206,7 @@ static int child_main(void *context)
 {
 	struct spawn *s = context;
 
-	if (place(s) < 0) {
-		s->stage = SPAWN_SESSION;
-		s->error = errno;
-		_exit(EXIT_SHIM);
-	}
+	place(s);
 	if (s->is_hook)
 		redirect_hook();
 	if (s->hand_on_sockets)

@@ -14,7 +14,6 @@
 enum spawn_stage {
 	SPAWN_DONE, /* the program runs */
 	SPAWN_FORK,
-	SPAWN_SESSION,
 	SPAWN_EXEC,
 	SPAWN_STAGES
 };
@@ -42,7 +41,7 @@ struct spawn {
 /* 0 when the program was executed; -1 with stage and error set, and then no child is left. */
 int spawn_run(struct spawn *s);
 
-/* What the stage was about, for a message: "fork", "setsid", "execute". */
+/* What the stage was about, for a message: "fork", "execute". */
 const char *spawn_stage_name(enum spawn_stage stage);
 
 /*
