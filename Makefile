@@ -9,12 +9,14 @@ OBJECTS = shim.o setup.o options.o compat.o voices.o scan.o explain.o signals.o 
 	$(TLS_OBJECTS_$(TLS))
 TLS_OBJECTS_0 = tls_none.o
 TLS_OBJECTS_1 = tls.o tls_ca.o tls_name.o tls_trust.o $(if $(filter musl,$(LIBC)),tls_musl.o)
-TLS_LIBS_1    = -lbearssl
+TLS_LIBS_1    = $(TLS_LIBS_$(LIBC))
+TLS_LIBS_musl = build/bearssl/libbearssl.a
+TLS_LIBS_glibc = -lbearssl
 
 LIBC    = musl
 CC      = gcc
 PREFIX  = /usr/local
-BUILD   = build/$(LIBC)
+BUILD   = build/$(LIBC)$(if $(filter 0,$(TLS)),-notls)
 
 # `make V=1` shows the commands.
 Q = $(if $(V),,@)
@@ -28,11 +30,13 @@ BASE = -std=c11 -D_GNU_SOURCE $(WARN)
 # musl: a static PIE. musl-gcc's own -static-pie links dynamically, so the pieces are named here.
 MUSL_INCLUDE = $(firstword $(wildcard /usr/include/*-linux-musl /usr/local/musl/include))
 MUSL_LIB     = $(firstword $(wildcard /usr/lib/*-linux-musl /usr/local/musl/lib))
-CFLAGS_musl  = -Os -fPIE -fstack-protector-strong -fomit-frame-pointer -ffunction-sections \
+# Smallest first: gcc before 12 has no -Oz.
+SMALL       := $(shell echo 'int x;' | $(CC) -Oz -x c -c -o /dev/null - 2>/dev/null && echo -Oz || echo -Os)
+CFLAGS_musl  = $(SMALL) -fPIE -fstack-protector-strong -fomit-frame-pointer -ffunction-sections \
 	-fdata-sections -fno-asynchronous-unwind-tables -nostdinc -isystem $(MUSL_INCLUDE) \
 	-isystem $(shell $(CC) -print-file-name=include) -isystem build/linux-headers
 LINK_musl    = $(CC) -nostdlib -static-pie $(LDFLAGS) \
-	-Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections,--build-id=none -o $@ \
+	-Wl,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code,--gc-sections,--build-id=none -o $@ \
 	$(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $^ $(TLS_LIBS_$(TLS)) -Wl,--start-group $(MUSL_LIB)/libc.a -lgcc \
 	-Wl,--end-group $(MUSL_LIB)/crtn.o
 CFLAGS_glibc = -O1 -g -fstack-protector-strong
@@ -45,9 +49,14 @@ shim: $(BUILD)/shim
 	@if [ $(LIBC) = musl ]; then strip $@.new; fi
 	@mv $@.new $@
 
-$(BUILD)/shim: $(OBJECTS:%=$(BUILD)/%)
+$(BUILD)/shim: $(OBJECTS:%=$(BUILD)/%) | $(TLS_LIBS_musl)
 	@echo "  LD    $@"
 	$(Q)$(LINK_$(LIBC))
+
+# Unwind tables, which nothing reads in C, are 11 KiB of the library.
+build/bearssl/libbearssl.a:
+	@mkdir -p $(@D)
+	$(Q)objcopy -R .eh_frame $$($(CC) -print-file-name=libbearssl.a) $@
 
 $(BUILD)/%.o: %.c | build/linux-headers
 	@mkdir -p $(@D)
@@ -88,7 +97,7 @@ build/unit/%.o: %.c
 build/unit/test_%: tests/unit/test_%.c build/unit/libshim.a
 	@echo "  TEST  $<"
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -g $(ASAN) $(COVERAGE) -I. -MMD -o $@ $< \
-		build/unit/libshim.a $(TLS_LIBS_$(TLS)) $$(pkg-config --cflags --libs check)
+		build/unit/libshim.a $(if $(filter 1,$(TLS)),-lbearssl) $$(pkg-config --cflags --libs check)
 
 $(PAYLOAD): tests/payload.c | build/linux-headers
 	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O1 -static -o $@ $<
@@ -97,7 +106,7 @@ $(PAYLOAD): tests/payload.c | build/linux-headers
 TOOL_OBJECTS = http.o target.o probe.o wait.o net.o resolve.o log.o util.o out.o voices.o \
 	$(TLS_OBJECTS_$(TLS)) tests/servers/target_tool.o
 
-build/target_tool: $(TOOL_OBJECTS:%=$(BUILD)/%)
+build/target_tool: $(TOOL_OBJECTS:%=$(BUILD)/%) | $(TLS_LIBS_musl)
 	$(Q)$(LINK_$(LIBC))
 
 unit: $(UNIT_TESTS:%=build/unit/%)
@@ -134,7 +143,7 @@ build/fuzz/libshim.a: $(filter-out build/fuzz/shim.o build/fuzz/tls_musl.o,$(OBJ
 	$(Q)ar rcs $@ $^
 
 build/fuzz/fuzz_%: fuzz/fuzz_%.c build/fuzz/libshim.a
-	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< build/fuzz/libshim.a $(TLS_LIBS_$(TLS))
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< build/fuzz/libshim.a $(if $(filter 1,$(TLS)),-lbearssl)
 
 fuzz:
 	@scripts/ensure-packages $(PACKAGES_FUZZ)
