@@ -44,10 +44,11 @@ LINK_glibc   = $(CC) $(CFLAGS_glibc) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TLS_LIBS_$(
 
 all: shim
 
-shim: $(BUILD)/shim
+# ./shim is whatever was built last: with TLS or without, musl or glibc.
+shim: $(BUILD)/shim FORCE
 	@cp $< $@.new
 	@if [ $(LIBC) = musl ]; then strip $@.new; fi
-	@mv $@.new $@
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 $(BUILD)/shim: $(OBJECTS:%=$(BUILD)/%) | $(TLS_LIBS_musl)
 	@echo "  LD    $@"
@@ -194,4 +195,4 @@ help:
 
 -include $(wildcard $(BUILD)/*.d build/unit/*.d build/fuzz/*.d)
 
-.PHONY: all unit check-build check demo sanitize fuzz coverage lint bench install clean help
+.PHONY: FORCE all unit check-build check demo sanitize fuzz coverage lint bench install clean help
