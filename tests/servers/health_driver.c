@@ -2,10 +2,11 @@
  * health_driver.c - the health server without the rest of shim: binds, forks it, and sets the
  * status page from lines on stdin.
  *
- *     health_driver [-f FILES] [-p SCRIPT] [ADDRESS:]PORT|0
+ *     health_driver [-k] [-f FILES] [-p SCRIPT] [ADDRESS:]PORT|0
  *
  * Prints "listening PORT PID". Lines: "phase X", "reason X", "hook X", "ready 0|1", "started 0|1",
- * "pid N", "active N"; each is answered with "done". -f: the server's limit of descriptors. -p: a
+ * "pid N", "active N"; each is answered with "done".  -k: the server keeps descriptors 0 and 1. -f:
+ * the server's limit of descriptors. -p: a
  * --ready-probe that does what the file SCRIPT says (ok, fail TEXT, sleep MS, hang, crash) and adds
  * a byte to SCRIPT.count. End of file ends both.
  */
@@ -82,14 +83,14 @@ static int set(struct status_page *page, struct status *s, char *line)
 	return 0;
 }
 
-static pid_t start(const struct health_options *options, rlim_t files)
+static pid_t start(const struct health_options *options, rlim_t files, bool keeps_all)
 {
 	pid_t pid = fork();
 
 	if (pid != 0)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (int fd = 0; fd < 256; fd++) {
+	for (int fd = keeps_all ? 3 : 0; fd < 256; fd++) {
 		if (fd != 2 && fd != options->listener)
 			close(fd);
 	}
@@ -109,11 +110,14 @@ int main(int argc, char **argv)
 	const char *expected;
 	char line[512];
 	rlim_t files = 0;
+	bool keeps_all = false;
 	pid_t pid;
 	int option;
 
-	while ((option = getopt(argc, argv, "f:p:")) != -1) {
-		if (option == 'f')
+	while ((option = getopt(argc, argv, "kf:p:")) != -1) {
+		if (option == 'k')
+			keeps_all = true;
+		else if (option == 'f')
 			files = (rlim_t)atoi(optarg);
 		else
 			options.probe = scripted_probe, options.probe_context = optarg;
@@ -128,7 +132,7 @@ int main(int argc, char **argv)
 	}
 	options.page = status_create();
 	status_publish(options.page, &status);
-	pid = start(&options, files);
+	pid = start(&options, files, keeps_all);
 	printf("listening %u %d\n", health_port(options.listener), pid);
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin) != NULL) {
