@@ -56,7 +56,8 @@ static _Noreturn void work_in_child(const struct work *work, pid_t parent, struc
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (getppid() != parent)
 		_exit(EXIT_SHIM);
-	memcpy(keep, work->keep, count * sizeof *keep);
+	if (count)
+		memcpy(keep, work->keep, count * sizeof *keep);
 	descriptors_close(keep, count);
 	_exit(work->run(work->context, slot->reason, sizeof slot->reason));
 }
