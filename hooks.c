@@ -26,12 +26,16 @@ enum how { BY_COMMAND, BY_REQUEST, BY_PAUSE };
 
 struct step {
 	enum how how;
-	const char *text;     /* as the user wrote it */
+	const char *text;     /* as the user wrote it, on one line */
 	char *copy;           /* BY_COMMAND: its words, each NUL-terminated */
 	char **slots;         /* and its argv, behind a free slot for spawn.c */
 	struct target target; /* BY_REQUEST */
 	int64_t pause_ns;     /* BY_PAUSE */
 };
+
+/* A request has the same limit of its own, and knows better what it was busy with: it comes first.
+ */
+#define REQUEST_SLACK_NS (250 * NS_PER_MS)
 
 /* How far the step that runs has been pushed. */
 enum pressure { AT_EASE, TERMINATED, KILLED };
@@ -74,11 +78,11 @@ static int out_of_memory(char *error, size_t size)
 	return -1;
 }
 
-static int parse_command(struct step *step, char *problem, size_t size)
+static int parse_command(struct step *step, const char *text, char *problem, size_t size)
 {
-	size_t max = strlen(step->text) / 2 + 1;
+	size_t max = strlen(text) / 2 + 1;
 
-	step->copy = strdup(step->text);
+	step->copy = strdup(text);
 	step->slots = calloc(max + 2, sizeof *step->slots);
 	if (!step->copy || !step->slots)
 		return out_of_memory(problem, size);
@@ -89,11 +93,26 @@ static int parse_command(struct step *step, char *problem, size_t size)
 	return -1;
 }
 
+/* A script from a YAML file has line breaks; what is said of it is one line. */
+static const char *put_on_one_line(const char *text)
+{
+	char *shown = strdup(text);
+
+	for (char *c = shown; c && *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = *c == '\n' || *c == '\t' ? ' ' : '?';
+	return shown;
+}
+
 static int parse_step(struct step *step, const char *text, char *problem, size_t size)
 {
 	static const char pause[] = "sleep:";
 
-	step->text = text;
+	step->text = put_on_one_line(text);
+	if (!step->text) {
+		step->text = "";
+		return out_of_memory(problem, size);
+	}
 	if (strncmp(text, pause, sizeof pause - 1) == 0) {
 		step->how = BY_PAUSE;
 		if (parse_duration(text + sizeof pause - 1, &step->pause_ns) == 0)
@@ -110,7 +129,7 @@ static int parse_step(struct step *step, const char *text, char *problem, size_t
 		return -1;
 	}
 	step->how = BY_COMMAND;
-	return parse_command(step, problem, size);
+	return parse_command(step, text, problem, size);
 }
 
 /* The app's environment and room for what hooks are told. */
@@ -126,6 +145,7 @@ static int copy_environment(void)
 	for (size_t i = 0; i < VARIABLES; i++)
 		hook_environment[i] = variables[i];
 	memcpy(hook_environment + VARIABLES, environ, count * sizeof *environ);
+	hooks_set_app(0, -1, "");
 	return 0;
 }
 
@@ -148,12 +168,12 @@ int hooks_init(
 		if (!list->steps)
 			return out_of_memory(error, size);
 		for (; list->count < texts->count; list->count++) {
-			const char *text = texts->items[list->count];
-			if (parse_step(&list->steps[list->count], text, problem, sizeof problem) ==
+			struct step *step = &list->steps[list->count];
+			if (parse_step(step, texts->items[list->count], problem, sizeof problem) ==
 				0)
 				continue;
-			(void)format_text(
-				error, size, "--%s: '%s': %s", kind_names[kind], text, problem);
+			(void)format_text(error, size, "--%s: '%s': %s", kind_names[kind],
+				step->text, problem);
 			return -1;
 		}
 	}
@@ -164,7 +184,10 @@ int hooks_init(
 
 void hooks_set_app(pid_t pid, int exit_code, const char *reason)
 {
-	(void)format_text(variables[1], sizeof *variables, "SHIM_APP_PID=%d", (int)pid);
+	if (pid > 0)
+		(void)format_text(variables[1], sizeof *variables, "SHIM_APP_PID=%d", (int)pid);
+	else /* not 0, which kill(1) takes for the hook's own group */
+		(void)format_text(variables[1], sizeof *variables, "SHIM_APP_PID=");
 	if (exit_code >= 0)
 		(void)format_text(variables[2], sizeof *variables, "SHIM_EXIT_CODE=%d", exit_code);
 	else
@@ -297,6 +320,8 @@ static int start_step(struct list *list, char *problem, size_t size)
 	list->pressure = AT_EASE;
 	list->why_ended = NULL;
 	list->started_ns = clock_now_ns();
+	if (step->how == BY_REQUEST)
+		limit_ns += REQUEST_SLACK_NS;
 	list->limit_ns = earlier(list->started_ns + limit_ns, list->end_ns);
 	switch (step->how) {
 	case BY_COMMAND:
@@ -442,26 +467,36 @@ bool hooks_is_busy(enum hook_kind kind)
 	return lists[kind].is_busy;
 }
 
+static bool is_pausing(const struct list *list)
+{
+	return list->is_busy && step_of(list)->how == BY_PAUSE;
+}
+
+static void end_pause(struct list *list, const char *why)
+{
+	list->is_busy = false;
+	record(list, false, why);
+}
+
 bool hooks_skip_rest(enum hook_kind kind)
 {
-	lists[kind].is_cut = true;
-	return lists[kind].is_busy;
+	struct list *list = &lists[kind];
+
+	list->is_cut = true;
+	if (is_pausing(list))
+		end_pause(list, "the app ended"); /* it was for the app's sake */
+	return list->is_busy;
 }
 
 void hooks_cancel(enum hook_kind kind, const char *why)
 {
 	struct list *list = &lists[kind];
-	int64_t now_ns = clock_now_ns();
 
 	list->is_cut = true;
-	if (!list->is_busy || list->pressure != AT_EASE)
-		return;
-	if (step_of(list)->how == BY_PAUSE) {
-		list->is_busy = false;
-		record(list, false, why);
-		return;
-	}
-	press(list, now_ns, why);
+	if (is_pausing(list))
+		end_pause(list, why);
+	else if (list->is_busy && list->pressure == AT_EASE)
+		press(list, clock_now_ns(), why);
 }
 
 int hooks_failed_status(void)

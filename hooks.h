@@ -26,7 +26,8 @@ enum hooks_progress {
  */
 int hooks_init(const struct options *o, struct termlog_facts *facts, char *error, size_t size);
 
-/* What hooks are told of the app in their environment; exit_code < 0: it has not ended. */
+/* What hooks are told of the app in their environment; pid 0: it was not started; exit_code < 0:
+ * it has not ended. */
 void hooks_set_app(pid_t pid, int exit_code, const char *reason);
 
 /* Starts a list. No step may run past end_ns (CLOCK_MONOTONIC; < 0: no limit but --hook-timeout).
@@ -43,7 +44,8 @@ int64_t hooks_deadline_ns(void);
  * pause. Call until IDLE. */
 enum hooks_progress hooks_check_time(int64_t now_ns, enum hook_kind *kind);
 
-/* The steps not begun are skipped; the one that runs may finish. Is one running? */
+/* The app has ended: the steps not begun are skipped, a pause is over; another one that runs may
+ * finish. Is one running? */
 bool hooks_skip_rest(enum hook_kind kind);
 
 /* The step that runs is ended (TERM, KILL a second later), the rest skipped. why: for the message.

@@ -1,0 +1,825 @@
+"""Hooks: when they run, what they are told, and every way in which one can fail (P31, P62 to P68)."""
+
+import json
+import os
+import re
+import time
+
+from harness import NAMED, check, equal, eventually, proc_status, read, scenario
+from network import (
+    Server,
+    answer,
+    certificate,
+    dripping,
+    needs_ipv6,
+    network,
+    no_names,
+    post_only,
+    silent,
+)
+
+TERM, USR1, KILL = 15, 10, 9
+KINDS = ("pre-start", "post-start", "pre-stop", "post-stop")
+APP = ["signals", "15", "6"]
+
+
+def failing(case, kind, hook, outcome, status, opts=(), **how):
+    """One hook that fails: it is said on stderr and in the message, and what follows is right.
+    Returns how long the container took from the start or the stop on."""
+    log = case.path("message")
+    if os.path.exists(log):
+        os.unlink(log)
+    init = case.start(APP, opts=[f"--{kind}", hook, "--termination-log", log, *opts], **how)
+    begun = time.monotonic()
+    if kind in ("pre-stop", "post-stop"):
+        init.line("^ready")
+        begun = time.monotonic()
+        init.signal(TERM)
+    equal(init.wait(), status if "start" in kind else 6, f"{kind} {hook}")
+    if kind == "pre-start":
+        check("ready" not in init.out, f"{kind} {hook}: the app was started")
+    elif case.mode != "kernel" or kind != "post-start":  # else TERM comes before it is there
+        check("got 15" in init.lines(), f"{kind} {hook}: the app was not told to end")
+    line = rf"^.*{kind} hook {re.escape(hook)} failed after \d.*: .*{outcome}"
+    check(re.search(line, init.err, re.M), f"{kind}: {outcome!r} not in {init.err!r}")
+    check(re.search(rf"{kind} .* failed: .*{outcome}", read(log)), f"{kind}: {read(log)!r}")
+    case.close()
+    return init.ended - begun
+
+
+def failing_each(case, hook, outcome, status, opts=(), **how):
+    for kind in KINDS:
+        failing(case, kind, hook, outcome, status, opts, **how)
+
+
+# -- when, and in which order
+
+
+@scenario()
+def order(case):
+    """Each list in its order, and the lists around the app."""
+    trace = case.path("trace", "")
+    opts = []
+    for kind in reversed(KINDS):
+        opts += [f"--{kind}", f"sh -c 'sleep 0.1; echo {kind} 1 >>{trace}'"]
+        opts += [f"--{kind}", f"sh -c 'echo {kind} 2 >>{trace}'"]
+    script = f"trap 'echo app end >>{trace}; exit 6' TERM; echo app >>{trace}; while :; do sleep 0.05; done"
+    init = case.start(["/bin/sh", "-c", script], opts=opts)
+    eventually(lambda: "post-start 2" in read(trace) and "app" in read(trace), "it runs")
+    init.signal(TERM)
+    equal(init.wait(), 6)
+    got = read(trace).splitlines()
+    for kind in KINDS:
+        check(got.index(f"{kind} 1") < got.index(f"{kind} 2"), kind, got)
+    check(got.index("pre-start 2") < got.index("app") < got.index("pre-stop 1"), got)
+    check(got.index("pre-stop 2") < got.index("app end") < got.index("post-stop 1"), got)
+    equal(len(got), 10)
+
+
+@scenario(modes=NAMED)
+def the_app_is_up_at_post_start(case):
+    """P68: the hook runs after the exec has worked, beside the app."""
+    init = case.start(APP, opts=["--post-start", "sh -c 'echo app is $(cat /proc/$SHIM_APP_PID/comm)'"])
+    init.line("app is payload", where="err")
+    init.signal(TERM)
+    equal(init.wait(), 6)
+
+
+@scenario(modes=NAMED)
+def no_post_start_without_the_app(case):
+    trace = case.path("trace", "")
+    init = case.run(["/nope/app"], opts=["--post-start", f"sh -c 'echo post >>{trace}'"])
+    equal((init.status, read(trace)), (127, ""))
+
+
+@scenario()
+def sleep_hooks(case):
+    """P57: a pause without a binary; zero is allowed."""
+    init = case.start(APP, opts=["--pre-stop", "sleep:0", "--pre-stop", "sleep:700ms", "-v"])
+    init.line("^ready")
+    begun = time.monotonic()
+    init.signal(TERM)
+    init.line("^got 15$")
+    took = time.monotonic() - begun
+    equal(init.wait(), 6)
+    check(0.65 < took < 5, f"the app was told after {took:.2f} s")
+    check(re.search("pre-stop hook sleep:700ms: ok after", init.err), init.err)
+
+
+@scenario(modes=NAMED)
+def sleep_longer_than_the_hook_timeout(case):
+    """The time limit is for what may hang; a pause is as long as it says."""
+    init = case.start(APP, opts=["--pre-stop", "sleep:700ms", "--hook-timeout", "100ms"])
+    init.line("^ready")
+    begun = time.monotonic()
+    init.signal(TERM)
+    init.line("^got 15$")
+    check(time.monotonic() - begun > 0.65)
+    equal(init.wait(), 6)
+
+
+# -- what they are given
+
+
+def told(case, kind, app=APP, stop=True, opts=(), want=None):
+    """The environment of a hook of that kind, as a dict."""
+    out = case.path(f"env-{kind}", "")
+    init = case.start(app, opts=[f"--{kind}", f"sh -c 'env >{out}'", *opts], env=ENV)
+    if stop:
+        init.line("^ready")
+        init.quiet(0.1)
+        init.signal(TERM)
+    status = init.wait()
+    if want is not None:
+        equal(status, want)
+    pid = re.search(r"^ready (\d+)$", init.out, re.M)
+    return dict(line.split("=", 1) for line in read(out).splitlines()), pid and pid[1]
+
+
+ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "MINE": "app's own"}
+
+
+@scenario()
+def environment(case):
+    for kind in KINDS:
+        env, pid = told(case, kind, want=6)
+        equal(env["SHIM_HOOK"], kind)
+        equal(env["MINE"], "app's own")
+        equal(env["SHIM_APP_PID"], "" if kind == "pre-start" else pid, kind)
+        if kind == "post-stop":
+            equal(env["SHIM_EXIT_CODE"], "6")
+            check(re.match(r"payload exited 6 after .*SIGTERM", env["SHIM_REASON"]), env)
+        else:
+            check(not env.get("SHIM_EXIT_CODE") and not env.get("SHIM_REASON"), kind, env)
+
+
+@scenario()
+def p66_environment_after_each_end(case):
+    for app, code, reason in (
+        (["exit", "0"], 0, "exited 0"),
+        (["exit", "3"], 3, "exited 3"),
+        (["kill", "9"], 137, "killed by SIGKILL"),
+        (["kill", "11"], 139, "killed by SIGSEGV"),
+        (["/nope/app"], 127, "/nope/app"),
+    ):
+        if case.mode == "kernel" and code == 127:
+            continue  # there is another program before it
+        env, _ = told(case, "post-stop", app, stop=False, want=code)
+        equal(env["SHIM_EXIT_CODE"], str(code))
+        check(reason in env["SHIM_REASON"], env["SHIM_REASON"])
+
+
+@scenario(modes=NAMED)
+def the_environment_is_the_hooks_alone(case):
+    """The app is not told what only hooks are told."""
+    init = case.run(["report"], opts=["--pre-start", "true", "--post-stop", "true"])
+    check("SHIM_HOOK" not in init.out and "SHIM_APP_PID" not in init.out, init.out)
+
+
+@scenario(modes=("pid1", "kernel", "sub"))
+def p11_clean_place(case):
+    """Empty mask, nothing ignored, no inherited descriptor, a group of its own, not the app's
+    input."""
+    for kind in KINDS:
+        init = case.start(
+            ["signals", "15", "6"],
+            opts=[f"--{kind}", f"{case.payload} report"],
+            prefix=["-b", "10", "-i", "13", "-f", "7", "/dev/null"],
+        )
+        init.line("^ready")
+        if kind == "post-start":
+            init.line("^end$", where="err")
+        init.signal(TERM)
+        equal(init.wait(), 6)
+        facts = dict(line.partition(" ")[::2] for line in init.err.splitlines())
+        equal(facts["blocked"], "0" * 16, kind)
+        equal(facts["ignored"], "0" * 16, kind)
+        equal(facts["fds"], "0 1 2", kind)
+        equal(facts["pgid"], facts["pid"], kind)
+        check("end" not in init.lines(), "it is in the app's stdout")
+        case.close()
+
+
+@scenario()
+def p64_output_is_on_stderr(case):
+    """Both streams of a hook are in the log, whole, and the app's stdout has none of it."""
+    for kind in KINDS:
+        hook = "sh -c 'echo to out; echo to err >&2; exit 3'"
+        init = case.start(APP, opts=[f"--{kind}", hook])
+        if "stop" in kind:
+            init.line("^ready")
+            init.signal(TERM)
+        equal(init.wait(), 3 if "start" in kind else 6)
+        for line in ("^to out$", "^to err$", rf"{kind} hook .* failed after .*: exit 3$"):
+            check(re.search(line, init.err, re.M), line, init.err)
+        check("to " not in init.out, init.out)
+        case.close()
+
+
+@scenario(modes=NAMED, limit=30)
+def much_output_is_whole(case):
+    init = case.run(["exit", "0"], opts=["--pre-start", "seq 1 100000"])
+    equal(init.status, 0)
+    equal(init.err.splitlines(), [str(n) for n in range(1, 100001)])
+
+
+@scenario(modes=NAMED, limit=30)
+def output_that_nobody_reads(case):
+    """A hook that fills its output, and a reader that has gone to sleep: the time limit holds."""
+    r, w = os.pipe()
+    init = case.start(
+        APP, opts=["--pre-stop", "yes", "--hook-timeout", "500ms", "--grace", "5s"], stderr=w
+    )
+    os.close(w)
+    init.line("^ready")
+    begun = time.monotonic()
+    init.signal(TERM)
+    init.line("^got 15$")
+    equal(init.wait(), 6)
+    check(init.ended - begun < 3, f"took {init.ended - begun:.1f} s")
+    os.close(r)
+
+
+@scenario(modes=NAMED)
+def words_and_quotes(case):
+    """No shell: words are split and quotes honoured, nothing is expanded."""
+    hook = f"{case.payload} report 'two words' \"a 'b'\" $HOME * back\\ slash ''"
+    init = case.run(["exit", "0"], opts=["--pre-start", hook])
+    args = re.findall(r"^arg ?(.*)$", init.err, re.M)
+    equal(args, ["two words", "a 'b'", "$HOME", "*", "back slash", ""])
+
+
+# -- ways to fail
+
+
+@scenario()
+def fails_with_a_code(case):
+    failing_each(case, "sh -c 'exit 3'", "exit 3", 3)
+
+
+@scenario()
+def fails_by_a_signal(case):
+    failing_each(case, "sh -c 'kill -SEGV $$'", "killed by SIGSEGV", 139)
+
+
+@scenario(modes=NAMED)
+def fails_as_it_is_not_there(case):
+    failing_each(case, "/nope/hook --now", "No such file", 127)
+    failing_each(case, "no-such-hook", "(not found|No such file)", 127)
+
+
+@scenario(modes=NAMED)
+def fails_as_it_cannot_be_run(case):
+    path = case.path("hook", "#!/bin/sh\n", 0o644)
+    failing_each(case, path, "(denied|not executable)", 126)
+    path = case.path("hook", "#!/no/sh\n", 0o755)
+    init = case.run(APP, opts=["--pre-start", path])
+    equal(init.status, 127)
+    check("interpreter /no/sh: No such file" in init.err, init.err)
+
+
+@scenario(modes=("pid1", "plain", "kernel", "sub"), limit=40)
+def fails_by_the_time_limit(case):
+    """TERM is ignored: KILL comes a second later."""
+    for kind in KINDS:
+        hook = f"{case.payload} ignore"
+        took = failing(case, kind, hook, "timed out", 137, ["--hook-timeout", "300ms"])
+        check(1.2 < took < 5, f"{kind}: took {took:.2f} s")
+
+
+@scenario(modes=NAMED)
+def time_limit_is_a_term_first(case):
+    """What it says in its handler is still in the log, and its children end with it."""
+    script = "trap 'echo tidied up; exit 0' TERM; sleep 30 & echo child $!; wait"
+    init = case.start(APP, opts=["--pre-stop", f"sh -c \"{script}\"", "--hook-timeout", "300ms"])
+    init.line("^ready")
+    begun = time.monotonic()
+    init.signal(TERM)
+    equal(init.wait(), 6)
+    check(init.ended - begun < 3)
+    check("tidied up" in init.err and "timed out" in init.err, init.err)
+
+
+@scenario(limit=30)
+def a_hook_that_forks_a_daemon(case):
+    """The hook is over when its process is; who it leaves behind holds nothing up."""
+    for kind in KINDS:
+        hook = f"sh -c 'setsid {case.payload} hold daemon </dev/null >/dev/null 2>&1 & exit 0'"
+        init = case.start(APP, opts=[f"--{kind}", hook, "-v"])
+        init.line("^ready")
+        init.line("-> running", where="err")
+        begun = time.monotonic()
+        init.signal(TERM)
+        equal(init.wait(), 6, kind)
+        check(init.ended - begun < 4, f"{kind}: {init.ended - begun:.1f} s")
+        check("failed" not in init.err, init.err)
+        case.close()
+
+
+@scenario(modes=NAMED)
+def a_daemon_lives_beside_the_app(case):
+    """What a pre-start hook has started goes on, and is told to end when the app has."""
+    hook = f"sh -c '{case.payload} slow 15 100 0 >&2 &'"
+    init = case.start(APP, opts=["--pre-start", hook])
+    init.line("^ready")
+    init.line("^ready", where="err")
+    init.quiet(0.3)
+    init.signal(TERM)
+    equal(init.wait(), 6)
+    check("flushed" in init.err, init.err)
+
+
+@scenario(modes=NAMED)
+def fails_as_the_port_is_closed(case):
+    network()
+    failing_each(case, "http://127.0.0.1:81/x", "connection refused", 1)
+    failing_each(case, "https://127.0.0.1:81/x", "connection refused", 1)
+    failing_each(case, "POST http://:81/x", "connection refused", 1)
+
+
+@scenario(modes=NAMED)
+def fails_with_a_status(case):
+    network()
+    Server(answer(500), 8080)
+    failing_each(case, "http://127.0.0.1:8080/x", "status 500", 1)
+    failing_each(case, "PUT http://127.0.0.1:8080/x", "status 500", 1)
+
+
+@scenario(modes=NAMED)
+def p67_get_405_post_200(case):
+    network()
+    server = Server(post_only, 8080)
+    failing_each(case, "http://127.0.0.1:8080/quit", "status 405", 1)
+    for kind in KINDS:
+        server.requests.clear()
+        hook = "POST http://127.0.0.1:8080/quitquitquit"
+        init = case.start(APP, opts=[f"--{kind}", hook, "-v"])
+        init.line("^ready")
+        init.line("-> running", where="err")
+        init.signal(TERM)
+        equal(init.wait(), 6)
+        check("failed" not in init.err, init.err)
+        equal(len(server.requests), 1, kind)
+        head = server.requests[0]
+        check(head.startswith(b"POST /quitquitquit HTTP/1.1\r\n"), head)
+        check(b"\r\ncontent-length: 0\r\n" in head.lower(), head)
+        case.close()
+
+
+@scenario(modes=NAMED, limit=40)
+def p62_fails_as_nothing_comes(case):
+    """A server that takes the request and is silent, and one that drips: one limit for all of it."""
+    network()
+    Server(silent, 8080)
+    Server(dripping, 8081)
+    for port in (8080, 8081):
+        for kind in KINDS:
+            took = failing(
+                case, kind, f"http://127.0.0.1:{port}/x", "timed out", 1, ["--hook-timeout", "400ms"]
+            )
+            check(0.35 < took < 2, f"{kind}, {port}: took {took:.2f} s")
+
+
+@scenario(modes=NAMED)
+def says_what_it_was_busy_with(case):
+    network()
+    Server(silent, 8080)
+    for kind in ("pre-start", "pre-stop"):
+        failing(
+            case,
+            kind,
+            "http://127.0.0.1:8080/x",
+            r"timed out after [\d.a-z]+ \(waiting for the answer\)",
+            1,
+            ["--hook-timeout", "400ms"],
+        )
+
+
+@scenario(modes=NAMED)
+def fails_as_the_name_is_unknown(case):
+    network()
+    failing_each(case, "http://nobody.test:80/", "name not found", 1, shell=no_names(case))
+
+
+@scenario(modes=NAMED)
+def https(case):
+    """As the kubelet does it: any certificate, unless a CA is given."""
+    network()
+    context, ca = certificate(case)
+    _, stranger = certificate(case, "stranger")
+    server = Server(answer(200), 8443, tls=context)
+    url = "https://127.0.0.1:8443/x"
+    for kind in KINDS:
+        for opts in ([], ["--hook-ca", ca]):
+            init = case.start(APP, opts=[f"--{kind}", url, "-v", *opts])
+            init.line("^ready")
+            init.line("-> running", where="err")
+            init.signal(TERM)
+            equal(init.wait(), 6)
+            equal(("failed" in init.err, len(server.requests)), (False, 1), f"{kind} {opts}")
+            server.requests.clear()
+            case.close()
+    failing_each(case, url, "certificate", 1, ["--hook-ca", stranger])
+    check(not any(server.requests), "it was asked in spite of its certificate")
+    failing(case, "pre-stop", "http://127.0.0.1:8443/x", "speaks TLS", 1)
+    Server(answer(500), 8444, tls=context)
+    failing_each(case, "https://127.0.0.1:8444/x", "status 500", 1)
+    Server(answer(200), 8080)
+    failing(case, "pre-stop", "https://127.0.0.1:8080/x", "", 1, ["--hook-timeout", "300ms"])
+
+
+@scenario(modes=("pid1",))
+def hook_ca_must_be_there(case):
+    """That certificates cannot be checked is known before anything starts, or said by the hook."""
+    network()
+    context, _ = certificate(case)
+    Server(answer(200), 8443, tls=context)
+    failing(case, "pre-start", "https://127.0.0.1:8443/x", "/nope", 1, ["--hook-ca", "/nope/ca"])
+
+
+@scenario(modes=NAMED)
+def p73_redirects_are_success(case):
+    """They are not followed; 399 is the last good one."""
+    network()
+    elsewhere = Server(answer(200), 8081)
+    for status in (200, 204, 301, 399):
+        server = Server(answer(status, "Location: http://127.0.0.1:8081/\r\n"))
+        init = case.run(["exit", "0"], opts=["--pre-start", f"http://127.0.0.1:{server.port}/"])
+        equal((init.status, init.err), (0, ""))
+        equal(len(server.requests), 1)
+    equal(elsewhere.requests, [])
+    for status in (400, 599):
+        server = Server(answer(status))
+        failing(case, "pre-start", f"http://127.0.0.1:{server.port}/", f"status {status}", 1)
+
+
+@scenario(modes=NAMED)
+def p70_no_host(case):
+    """127.0.0.1, then ::1: from inside, so servers on loopback are found."""
+    network()
+    needs_ipv6()
+    for host in ("127.0.0.1", "::1"):
+        server = Server(answer(200), host=host)
+        init = case.run(["exit", "0"], opts=["--pre-start", f"http://:{server.port}/x"])
+        equal((init.status, init.err, len(server.requests)), (0, "", 1), host)
+    server = Server(answer(200), host="::1")
+    init = case.run(["exit", "0"], opts=["--pre-start", f"http://[::1]:{server.port}/x"])
+    equal((init.status, len(server.requests)), (0, 1))
+    check(b"\r\nHost: [::1]:%d\r\n" % server.port in server.requests[0], server.requests)
+
+
+@scenario(modes=NAMED)
+def headers(case):
+    network()
+    server = Server(answer(200), 8080)
+    opts = ["--pre-start", "http://127.0.0.1:8080/a?b=c"]
+    case.run(["exit", "0"], opts=opts)
+    check(b"\r\nHost: 127.0.0.1:8080\r\n" in server.requests[0], server.requests)
+    equal(server.requests[0].split(b"\r\n")[0], b"GET /a?b=c HTTP/1.1")
+    opts += ["--hook-header", "Host: app.example", "--hook-header", "X-Token: a b"]
+    case.run(["exit", "0"], opts=opts)
+    head = server.requests[1]
+    equal(head.lower().count(b"\r\nhost:"), 1)
+    check(b"\r\nHost: app.example\r\n" in head and b"\r\nX-Token: a b\r\n" in head, head)
+
+
+@scenario(modes=("pid1",))
+def bad_texts_are_refused_at_start(case):
+    """Line breaks could smuggle a second request in; what is no hook is said before anything."""
+    for opts in (
+        ["--pre-start", "http://127.0.0.1/a\r\nb"],
+        ["--pre-start", "http://127.0.0.1/a\nb"],
+        ["--pre-start", "http://exa mple/"],
+        ["--pre-stop", "http://127.0.0.1:99999/"],
+        ["--pre-stop", "http://u:p@127.0.0.1/"],
+        ["--pre-stop", "sleep:soon"],
+        ["--pre-stop", ""],
+        ["--pre-stop", "sh 'open"],
+        ["--hook-header", "X: a\r\nY: b", "--pre-start", "http://127.0.0.1/"],
+        ["--hook-header", "no colon", "--pre-start", "http://127.0.0.1/"],
+        ["--hook-timeout", "soon", "--pre-start", "true"],
+    ):
+        init = case.run(["exit", "0"], opts=opts)
+        equal(init.status, 125, f"{opts}: {init.err}")
+        equal(len(init.err.splitlines()), 1, init.err)
+        check(next(o for o in opts if o.startswith("--")) in init.err, opts, init.err)
+
+
+# -- what a failure does to the others
+
+
+@scenario(modes=NAMED)
+def start_lists_end_with_the_first_failure(case):
+    for kind, app_ran in (("pre-start", False), ("post-start", True)):
+        trace = case.path("trace", "")
+        opts = [f"--{kind}", "sh -c 'exit 3'", f"--{kind}", f"sh -c 'echo second >>{trace}'"]
+        opts += ["--post-stop", f"sh -c 'echo post-stop $SHIM_EXIT_CODE >>{trace}'"]
+        opts += ["--pre-stop", f"sh -c 'echo pre-stop >>{trace}'"]
+        init = case.run(APP, opts=opts)
+        equal(init.status, 3)
+        equal(read(trace), "post-stop 3\n", kind)
+        equal("ready" in init.out, app_ran)
+
+
+@scenario(modes=NAMED)
+def stop_lists_go_on_after_a_failure(case):
+    trace = case.path("trace", "")
+    opts = []
+    for kind in ("pre-stop", "post-stop"):
+        opts += [f"--{kind}", "sh -c 'exit 3'", f"--{kind}", "/nope/hook"]
+        opts += [f"--{kind}", f"sh -c 'echo {kind} >>{trace}'"]
+    init = case.start(APP, opts=opts)
+    init.line("^ready")
+    init.signal(TERM)
+    equal(init.wait(), 6)
+    equal(read(trace), "pre-stop\npost-stop\n")
+
+
+@scenario(modes=NAMED)
+def post_start_failure_has_the_budget(case):
+    """The app ignores TERM: it is killed when the grace period ends."""
+    log = case.path("message")
+    init = case.start(
+        ["ignore"],
+        opts=["--post-start", "sh -c 'exit 3'", "--grace", "1s", "--termination-log", log],
+    )
+    begun = time.monotonic()
+    equal(init.wait(), 3)
+    check(init.ended - begun < 3, f"took {init.ended - begun:.2f} s")
+    check("post-start" in read(log) and "exit 3" in read(log), read(log))
+
+
+@scenario(modes=NAMED)
+def p68_post_start_is_cancelled_by_a_stop(case):
+    log = case.path("message")
+    init = case.start(
+        APP, opts=["--post-start", f"{case.payload} hold", "--termination-log", log]
+    )
+    init.line("^ready")
+    init.line("^ready", where="err")
+    begun = time.monotonic()
+    init.signal(TERM)
+    equal(init.wait(), 6)
+    check(init.ended - begun < 3)
+    check(re.search("post-start .*: a stop was asked for", read(log)), read(log))
+
+
+# -- the app ends during one
+
+
+@scenario(limit=30)
+def the_app_ends_during_post_start(case):
+    for hook in (f"{case.payload} hold", "sleep:30s"):
+        log = case.path("message", "")
+        trace = case.path("trace", "")
+        opts = ["--post-start", hook, "--post-start", f"sh -c 'echo second >>{trace}'"]
+        opts += ["--post-stop", f"sh -c 'echo post-stop >>{trace}'", "--termination-log", log]
+        init = case.start(["signals", "10", "5"], opts=opts)
+        init.line("^ready")
+        if "hold" in hook:
+            init.line("^ready", where="err")
+        begun = time.monotonic()
+        init.signal(USR1)
+        equal(init.wait(), 5)
+        check(init.ended - begun < 3, f"took {init.ended - begun:.1f} s")
+        equal(read(trace), "post-stop\n")
+        if "hold" in hook:
+            check(re.search("post-start .*: the app ended", read(log)), read(log))
+        case.close()
+
+
+@scenario()
+def p65_the_app_ends_during_pre_stop(case):
+    """The hook itself ends the app, and may finish; those not begun are skipped."""
+    trace = case.path("trace", "")
+    hook = f"sh -c 'kill -USR1 $SHIM_APP_PID; sleep 1; echo finished >>{trace}'"
+    opts = ["--pre-stop", hook, "--pre-stop", f"sh -c 'echo second >>{trace}'"]
+    opts += ["--post-stop", f"sh -c 'echo post-stop >>{trace}'"]
+    init = case.start(["signals", "10", "5"], opts=opts)
+    init.line("^ready")
+    init.signal(TERM)
+    equal(init.wait(), 5)
+    equal(read(trace), "finished\npost-stop\n")
+    check("got 15" not in init.lines(), "the app was told to end, and had ended")
+
+
+@scenario(modes=NAMED)
+def p58_no_pause_for_an_app_that_is_gone(case):
+    """A pause before the stop is for the app's sake."""
+    init = case.start(["signals", "10", "5"], opts=["--pre-stop", "sleep:30s"])
+    init.line("^ready")
+    init.signal(TERM)
+    init.quiet(0.2)
+    begun = time.monotonic()
+    init.signal(USR1)
+    equal(init.wait(), 5)
+    check(init.ended - begun < 3, f"took {init.ended - begun:.1f} s")
+
+
+@scenario(modes=NAMED)
+def a_pre_stop_that_hangs_after_the_app(case):
+    init = case.start(
+        ["signals", "10", "5"],
+        opts=["--pre-stop", f"{case.payload} ignore", "--hook-timeout", "700ms"],
+    )
+    init.line("^ready")
+    init.signal(TERM)
+    init.line("^ready", where="err")
+    init.signal(USR1)
+    equal(init.wait(), 5)
+    check("timed out" in init.err, init.err)
+
+
+@scenario(modes=NAMED)
+def leftovers_do_not_take_hooks_with_them(case):
+    """What the app left behind is killed after --linger; the hook beside it and its children are
+    not."""
+    script = f"setsid {case.payload} ignore & {case.payload} signals 15 6"
+    init = case.start(
+        ["/bin/sh", "-c", script],
+        opts=["--linger", "300ms", "--post-stop", "sh -c '(sleep 1; echo inner); echo outer'"],
+    )
+    init.line("^ready", count=2)
+    init.signal(TERM)
+    init.wait()
+    equal(re.findall("^(inner|outer)$", init.err, re.M), ["inner", "outer"])
+
+
+# -- post-stop comes on every path
+
+
+@scenario(limit=40)
+def p66_post_stop_on_every_path(case):
+    network()
+    hook = ["--post-stop", "sh -c 'echo post-stop $SHIM_EXIT_CODE'"]
+    for app, opts, code in (
+        (["exit", "0"], [], 0),
+        (["exit", "3"], [], 3),
+        (["kill", "9"], [], 137),
+        (["/nope/app"], [], 127),
+        (["/etc/passwd"], [], 126),
+        (["exit", "0"], ["--pre-start", "sh -c 'exit 4'"], 4),
+        (APP, ["--post-start", "sh -c 'exit 4'"], 4),
+        (["exit", "0"], ["--wait-for", "file:/nope", "--wait-timeout", "300ms"], 124),
+    ):
+        if case.mode == "kernel" and code in (126, 127):
+            continue  # there is another program before it
+        init = case.run(app, opts=[*hook, *opts])
+        equal(init.status, code)
+        equal(re.findall("^post-stop .*$", init.err, re.M), [f"post-stop {code}"], f"{app} {opts}")
+    for app, opts, ready, code in (
+        (APP, [], "ready", 6),
+        (["hold"], [], "ready", 143),
+        (["exit", "0"], ["--wait-for", "file:/nope"], None, 143),
+        (["exit", "0"], ["--pre-start", f"{case.payload} hold"], None, 143),
+    ):
+        init = case.start(app, opts=[*hook, *opts])
+        init.line("ready" if ready else "waiting for|ready", where="out" if ready else "err")
+        init.signal(TERM)
+        equal(init.wait(), code, f"{app} {opts}")
+        equal(re.findall("^post-stop .*$", init.err, re.M), [f"post-stop {code}"], f"{app} {opts}")
+
+
+@scenario()
+def post_stop_comes_once(case):
+    trace = case.path("trace", "")
+    hook = f"sh -c 'echo begun >>{trace}; sleep 0.7; echo ended >>{trace}'"
+    init = case.start(APP, opts=["--post-stop", hook, "--linger", "100ms"])
+    init.line("^ready")
+    init.signal(TERM)
+    eventually(lambda: "begun" in read(trace), "the hook runs")
+    init.signal(TERM)
+    init.signal(2)
+    equal(init.wait(), 6)
+    equal(read(trace), "begun\nended\n")
+
+
+# -- results
+
+
+@scenario(modes=NAMED)
+def results_are_in_the_message(case):
+    network()
+    Server(answer(500), 8080)
+    log = case.path("message", "")
+    opts = ["--pre-start", "true", "--post-start", "sleep:1ms"]
+    opts += ["--pre-stop", "http://127.0.0.1:8080/quit", "--post-stop", "sh -c 'exit 2'"]
+    init = case.start(
+        APP, opts=[*opts, "-v", "--termination-log", log, "--termination-format", "json"]
+    )
+    init.line("^ready")
+    init.line("-> running", where="err")
+    init.signal(TERM)
+    equal(init.wait(), 6)
+    got = json.loads(read(log))
+    equal(got["exitCode"], 6)
+    text = json.dumps(got["hooks"])
+    equal(len(got["hooks"]), 4, text)
+    for word in ("pre-start", "post-start", "pre-stop", "post-stop", "status 500", "exit 2", "ok"):
+        check(word in text, word, text)
+
+
+@scenario(modes=NAMED)
+def a_script_of_many_lines_is_told_on_one(case):
+    """As people write them in a manifest."""
+    log = case.path("message")
+    hook = "sh -c 'echo one\n\texit 3\n'"
+    init = case.run(APP, opts=["--pre-start", hook, "--termination-log", log])
+    equal(init.status, 3)
+    check(init.err.startswith("one\n"), init.err)
+    equal(len(init.err.splitlines()), 2, init.err)
+    equal(len(read(log).splitlines()), 1, read(log))
+
+
+@scenario(modes=NAMED)
+def silent_when_all_is_well(case):
+    opts = []
+    for kind in KINDS:
+        opts += [f"--{kind}", "true", f"--{kind}", "sleep:1ms"]
+    init = case.start(APP, opts=opts)
+    init.line("^ready")
+    init.quiet(0.3)
+    init.signal(TERM)
+    equal(init.wait(), 6)
+    equal(init.err, "")
+
+
+# -- odd places
+
+
+@scenario(modes=("pid1", "plain"))
+def as_any_uid(case):
+    network()
+    server = Server(answer(200), 8080)
+    opts = []
+    for kind in KINDS:
+        opts += [f"--{kind}", f"{case.payload} report", f"--{kind}", "http://127.0.0.1:8080/"]
+    init = case.start(APP, opts=[*opts, "-v"], prefix=["-u", "1234567"])
+    init.line("^ready")
+    init.line("-> running", where="err")
+    init.signal(TERM)
+    equal(init.wait(), 6)
+    equal(re.findall(r"^uid (\d+)$", init.err, re.M), ["1234567"] * 4)
+    equal(len(server.requests), 4)
+    check("failed" not in init.err, init.err)
+
+
+@scenario(modes=("pid1", "plain"))
+def no_process_to_be_had(case):
+    """The limit of processes is reached: that is said, and the stop goes on all the same."""
+    log = case.path("message", "", 0o666)
+    uid = 1000000 + os.getpid()
+    init = case.start(
+        ["crowd", "20"],
+        opts=["--pre-stop", "true", "--pre-stop", "http://127.0.0.1/", "--termination-log", log],
+        prefix=["-n", "22", "-u", str(uid)],
+    )
+    init.line("^ready")
+    begun = time.monotonic()
+    init.signal(TERM)
+    equal(init.wait(), 0)
+    check(init.ended - begun < 5)
+    equal(len(re.findall("pre-stop hook .* failed after .*: .*", init.err)), 2, init.err)
+    check(re.search("limit|Resource temporarily", init.err), init.err)
+    check("pre-stop" in read(log), read(log))
+
+
+@scenario(modes=("pid1",))
+def no_dev_null(case):
+    """An image without /dev: hooks run."""
+    init = case.run(
+        ["exit", "3"],
+        opts=["--pre-start", f"{case.payload} exit 0", "--post-stop", f"{case.payload} report"],
+        shell="mount -t tmpfs none /dev",
+    )
+    equal(init.status, 3)
+    check("fds" in init.err and "failed" not in init.err, init.err)
+
+
+@scenario(modes=("pid1", "plain"))
+def an_app_that_ignores_everything(case):
+    """Its hooks run all the same, and post-stop when it has been killed."""
+    init = case.start(
+        ["ignore"],
+        opts=["--pre-stop", "echo before", "--post-stop", "echo after $x", "--grace", "2s"],
+    )
+    init.line("^ready")
+    init.signal(TERM)
+    equal(init.wait(), 137)
+    check("before" in init.err.splitlines(), init.err)
+
+
+@scenario(modes=("pid1", "plain"))
+def hooks_die_with_shim(case):
+    """A request under way has no parent any more when PID 1 of a pod is killed."""
+    network()
+    Server(silent, 8080)
+    init = case.start(APP, opts=["--pre-stop", "http://127.0.0.1:8080/"])
+    init.line("^ready")
+    init.signal(TERM)
+    init.quiet(0.3)
+    others = [p for p in init.processes() if p != init.pid]
+    check(len(others) >= 2, others)
+    init.signal(KILL)
+    init.wait()
+    eventually(lambda: not any(proc_status(p) for p in others), "all are gone")
