@@ -3,10 +3,11 @@
  */
 #include "waits.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <errno.h>
+#include <sys/wait.h>
 
 #include "log.h"
 #include "target.h"
@@ -16,6 +17,8 @@
 struct wait {
 	struct target target;
 	pid_t pid; /* 0: not started, or up */
+	bool is_repeated;
+	bool is_lost; /* the worker is gone, and there is no other */
 };
 
 static const struct options *o;
@@ -51,24 +54,49 @@ static int wait_in_worker(void *context, char *reason, size_t size)
 	const struct wait *wait = context;
 	struct probe_options probe = {.ca_file = o->hook_ca};
 
+	if (wait->is_repeated) /* what crashes must not do so all the time */
+		(void)poll(NULL, 0, 1000);
 	return target_wait(&wait->target, &probe, o->wait_interval_ns, -1, reason, size) < 0
 		       ? EXIT_FAILURE
 		       : EXIT_SUCCESS;
 }
 
+static int start_worker(struct wait *wait)
+{
+	struct work work = {.run = wait_in_worker, .context = wait};
+
+	wait->pid = workers_start(&work);
+	if (wait->pid > 0)
+		return 0;
+	wait->pid = 0;
+	return -1;
+}
+
 int waits_start(char *error, size_t size)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct work work = {.run = wait_in_worker, .context = &waits[i]};
-		waits[i].pid = workers_start(&work);
-		if (waits[i].pid > 0)
+		if (start_worker(&waits[i]) == 0)
 			continue;
-		waits[i].pid = 0;
 		(void)format_text(error, size, "cannot wait for %s: %s", waits[i].target.text,
 			error_text(errno));
 		return -1;
 	}
 	return (int)count;
+}
+
+/* It has no end of its own but success: somebody killed it, or it crashed. */
+static enum waits_progress start_again(struct wait *wait, int status)
+{
+	char name[SIGNAL_NAME_SIZE];
+
+	log_at(LEVEL_WARN, "waiting for %s: the process that does it ended (%s); starting it again",
+		wait->target.text,
+		WIFSIGNALED(status) ? signal_name(WTERMSIG(status), name) : "exit status not 0");
+	wait->is_repeated = true;
+	if (start_worker(wait) == 0)
+		return WAITS_BUSY;
+	wait->is_lost = true;
+	return WAITS_FAILED;
 }
 
 enum waits_progress waits_child_ended(pid_t pid, int status)
@@ -89,27 +117,26 @@ enum waits_progress waits_child_ended(pid_t pid, int status)
 	ended->pid = 0;
 	if (is_over)
 		return WAITS_BUSY;
-	if (status != 0) {
-		log_at(LEVEL_WARN, "waiting for %s failed%s%s", ended->target.text,
-			*reason ? ": " : "", reason);
-		return WAITS_FAILED;
-	}
+	if (status != 0)
+		return start_again(ended, status);
 	log_at(LEVEL_INFO, "%s is up", ended->target.text);
 	return down ? WAITS_BUSY : WAITS_UP;
 }
 
 void waits_end(char *still_down, size_t size)
 {
-	char reason[WORKERS_REASON];
+	char reason[WORKERS_REASON] = "no process can be started";
 	size_t length = 0;
 
 	still_down[0] = '\0';
 	is_over = true;
 	for (size_t i = 0; i < count; i++) {
-		if (!waits[i].pid)
+		if (!waits[i].pid && !waits[i].is_lost)
 			continue;
-		workers_kill(waits[i].pid);
-		workers_peek_reason(waits[i].pid, reason, sizeof reason);
+		if (waits[i].pid) {
+			workers_kill(waits[i].pid);
+			workers_peek_reason(waits[i].pid, reason, sizeof reason);
+		}
 		length += format_text(still_down + length, size - length, "%s%s%s%s",
 			length ? ", " : "", waits[i].target.text, *reason ? ": " : "", reason);
 	}

@@ -18,7 +18,7 @@ enum waits_progress {
 	WAITS_IDLE,   /* that child was none of these */
 	WAITS_BUSY,   /* others are still down */
 	WAITS_UP,     /* that was the last one */
-	WAITS_FAILED, /* a worker crashed; its target cannot be waited for */
+	WAITS_FAILED, /* a worker crashed, and cannot be started again */
 };
 enum waits_progress waits_child_ended(pid_t pid, int status);
 
