@@ -37,6 +37,9 @@ struct step {
  */
 #define REQUEST_SLACK_NS (250 * NS_PER_MS)
 
+/* What is cut off by the end of the container itself gets its TERM this much before. */
+#define LAST_WARNING_NS (100 * NS_PER_MS)
+
 /* How far the step that runs has been pushed. */
 enum pressure { AT_EASE, TERMINATED, KILLED };
 
@@ -231,13 +234,11 @@ static void record(const struct list *list, bool failed, const char *outcome)
 	(void)format_text(hook->outcome, sizeof hook->outcome, "%s", outcome);
 }
 
-static void describe_end(const struct list *list, int status, char *outcome, size_t size)
+static void describe_end(int status, char *outcome, size_t size)
 {
 	char name[SIGNAL_NAME_SIZE];
 
-	if (list->why_ended)
-		(void)format_text(outcome, size, "%s", list->why_ended);
-	else if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status))
 		(void)format_text(
 			outcome, size, "killed by %s", signal_name(WTERMSIG(status), name));
 	else if (WEXITSTATUS(status))
@@ -334,6 +335,13 @@ static int start_step(struct list *list, char *problem, size_t size)
 	return 0;
 }
 
+static void skip_rest(struct list *list)
+{
+	for (; list->current < list->count; list->current++)
+		log_at(LEVEL_INFO, "%s hook %s skipped", kind_names[kind_of(list)],
+			step_of(list)->text);
+}
+
 static bool failure_ends(const struct list *list)
 {
 	return kind_of(list) == HOOK_PRE_START || kind_of(list) == HOOK_POST_START;
@@ -358,6 +366,7 @@ static enum hooks_progress go_on(struct list *list)
 		if (failure_ends(list))
 			return HOOKS_FAILED;
 	}
+	skip_rest(list);
 	return HOOKS_DONE;
 }
 
@@ -367,7 +376,7 @@ enum hooks_progress hooks_start(enum hook_kind kind, int64_t end_ns)
 
 	list->current = 0;
 	list->is_cut = false;
-	list->end_ns = end_ns;
+	list->end_ns = end_ns >= 0 && kind == HOOK_POST_STOP ? end_ns - LAST_WARNING_NS : end_ns;
 	return go_on(list);
 }
 
@@ -402,9 +411,10 @@ enum hooks_progress hooks_child_ended(pid_t pid, int status, enum hook_kind *kin
 		}
 		if (failed)
 			failed_status = status ? outcome_code(status) : EXIT_WAIT_TIMEOUT;
-		if (!*outcome || !failed || list->why_ended)
-			describe_end(list, status, outcome, sizeof outcome);
-		record(list, failed, outcome);
+		if (!*outcome || !failed)
+			describe_end(status, outcome, sizeof outcome);
+		if (!list->why_ended)
+			record(list, failed, outcome);
 		return end_step(list, failed);
 	}
 	return HOOKS_IDLE;
@@ -428,8 +438,10 @@ static void press(struct list *list, int64_t now_ns, const char *why)
 {
 	bool is_command = step_of(list)->how == BY_COMMAND;
 
-	if (!list->why_ended)
+	if (!list->why_ended) { /* told now: the container may end before the step does */
 		list->why_ended = why;
+		record(list, true, why);
+	}
 	if (is_command && list->pressure == AT_EASE) {
 		list->pressure = TERMINATED;
 		list->limit_ns = now_ns + NS_PER_S;
@@ -456,7 +468,7 @@ enum hooks_progress hooks_check_time(int64_t now_ns, enum hook_kind *kind)
 				is_cut_short ? "cut short: the time budget is spent" : "timed out");
 			return HOOKS_BUSY;
 		}
-		record(list, false, list->why_ended ? list->why_ended : "ok");
+		record(list, false, "ok");
 		return end_step(list, false);
 	}
 	return HOOKS_IDLE;
@@ -476,6 +488,8 @@ static void end_pause(struct list *list, const char *why)
 {
 	list->is_busy = false;
 	record(list, false, why);
+	list->current++;
+	skip_rest(list);
 }
 
 bool hooks_skip_rest(enum hook_kind kind)
