@@ -84,7 +84,6 @@ PACKAGES_LINT  = $(PACKAGES_BUILD) check clang clang-tidy clang-format cppcheck 
 
 ASAN       = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 UNIT_TESTS = $(basename $(notdir $(wildcard tests/unit/test_*.c)))
-PAYLOAD    = tests/payload
 
 # Every module but main's, with sanitizers, for the unit tests.
 build/unit/libshim.a: $(filter-out build/unit/shim.o build/unit/tls_musl.o,$(OBJECTS:%=build/unit/%))
@@ -100,9 +99,6 @@ build/unit/test_%: tests/unit/test_%.c build/unit/libshim.a
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -g $(ASAN) $(COVERAGE) -I. -MMD -o $@ $< \
 		build/unit/libshim.a $(if $(filter 1,$(TLS)),-lbearssl) $$(pkg-config --cflags --libs check)
 
-$(PAYLOAD): tests/payload.c | build/linux-headers
-	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O1 -static -o $@ $<
-
 # The client side alone, as a program, for the tests against real servers.
 TOOL_OBJECTS = http.o target.o probe.o wait.o net.o resolve.o log.o util.o out.o voices.o \
 	$(TLS_OBJECTS_$(TLS)) tests/servers/target_tool.o
@@ -113,7 +109,7 @@ build/target_tool: $(TOOL_OBJECTS:%=$(BUILD)/%) | $(TLS_LIBS_musl)
 unit: $(UNIT_TESTS:%=build/unit/%)
 
 # Everything the tests need that is built; the tests themselves build nothing.
-check-build: shim unit $(PAYLOAD) build/target_tool
+check-build: shim unit build/target_tool
 
 check:
 	@scripts/ensure-packages $(PACKAGES_CHECK)
@@ -125,11 +121,16 @@ demo:
 	@$(MAKE) --no-print-directory shim
 	@examples/demo.sh
 
-# The scenarios once more, with a shim that AddressSanitizer and UBSan watch.
-sanitize: $(PAYLOAD)
+# The scenarios once more, with a shim that AddressSanitizer and UBSan watch. Left out is what the
+# sanitizers' own runtime cannot do: run in an empty chroot, without /proc, without descriptors, with its
+# system calls refused, dump a core; its libc ignores the signals 32 and 33.
+SANITIZED_NOT = -x p22_script_without_shebang_and_shell -x p26_core_dump -x p42_read_only_and_nothing \
+	-x p43_no_proc -x tiny_stack_and_no_files -x p40_static_and_small -x 'refused.*' \
+	-x p09_app_can_wait -x p10_ignored_signals_reach
+sanitize:
 	@scripts/ensure-packages $(PACKAGES_CHECK)
 	@$(MAKE) --no-print-directory LIBC=glibc BUILD=build/asan CFLAGS="$(ASAN)" build/asan/shim
-	@SHIM=build/asan/shim SHIM_SANITIZED=1 tests/run
+	@SHIM=build/asan/shim tests/run $(SANITIZED_NOT)
 
 # Each fuzzer for FUZZ_SECONDS, beginning with fuzz/corpus where there is one.
 FUZZ_SECONDS = 20
@@ -179,7 +180,7 @@ install: shim
 	@for name in $(LINKS); do ln -sfn shim $(DESTDIR)$(PREFIX)/bin/$$name; done
 
 clean:
-	rm -rf build shim $(PAYLOAD)
+	rm -rf build shim shim.new
 
 help:
 	@echo 'make            build ./shim (static PIE, musl); installs nothing'
