@@ -58,9 +58,10 @@ static uint64_t taken; /* the signals that are blocked and waited for */
 static uint64_t inherited_mask;
 static bool inherited_chld_ignored;
 static struct child children[SIGNALS_CHILDREN];
-static size_t child_slots; /* slots in use, holes included */
-static bool reap_pending;  /* an end was announced and not yet looked for */
-static int stops_wanted;   /* WUNTRACED, or 0 */
+static size_t child_slots;  /* slots in use, holes included */
+static bool pidfds_pending; /* the kernel reaped until now: somebody may have gone unseen */
+static bool reap_pending;   /* an end was announced and not yet looked for */
+static int stops_wanted;    /* WUNTRACED, or 0 */
 static bool empty_wanted;
 static bool kernel_reaping_allowed;
 static bool orphans_are_said;
@@ -233,6 +234,7 @@ static void reap_ourselves(void)
 		set_sigchld(SIG_DFL);
 		(void)close(signal_fd);
 		signal_fd = -1;
+		pidfds_pending = true;
 	}
 	reap_pending = true;
 }
@@ -456,10 +458,42 @@ static bool wait_for_any(int64_t deadline_ns, struct event *event)
 	return read_signal(event);
 }
 
+/*
+ * A watched child that ended just before SIGCHLD got its default back was reaped by the kernel, or
+ * is about to be: only its pidfd will ever tell. POLLIN says that it has ended; whoever it does not
+ * say it of yet will become a zombie, for the kernel looks at SIGCHLD later than it sets what
+ * POLLIN shows.
+ */
+static bool find_unseen(struct event *event)
+{
+	enum { RELEASE_MS = 1000 }; /* from its end to its release; some microseconds in fact */
+
+	pidfds_pending = false;
+	for (size_t i = 0; i < child_slots; i++) {
+		struct child *child = &children[i];
+		struct pollfd fd = {.fd = child->pidfd, .events = POLLIN};
+		int status;
+
+		if (!child->pid || child->ended || child->pidfd < 0 || poll(&fd, 1, 0) <= 0)
+			continue;
+		pidfds_pending = true; /* there may be more */
+		if (wait4(child->pid, &status, WNOHANG, NULL) == child->pid) {
+			note_reaped(child->pid, status, false);
+			return exit_event(child, status, event);
+		}
+		fd.events = 0;
+		(void)poll(&fd, 1, RELEASE_MS);
+		return read_status(child, event);
+	}
+	return false;
+}
+
 void signals_next(int64_t deadline_ns, struct event *event)
 {
 	*event = (struct event){.kind = EVENT_DEADLINE};
 	for (;;) {
+		if (pidfds_pending && find_unseen(event))
+			return;
 		if (reap_pending && reap(event))
 			return;
 		if (deadline_ns == 0)
