@@ -181,7 +181,7 @@ def becomes(port, path, status, timeout=10, **how):
 
 # -- the app of a container that has connections
 
-APP = r'''
+APP = r"""
 import os, select, signal, socket, sys, time
 port, delay = int(sys.argv[1]), float(sys.argv[2])
 family = socket.AF_INET6 if len(sys.argv) > 3 else socket.AF_INET
@@ -222,7 +222,7 @@ while True:
             s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         except OSError:
             pass
-'''
+"""
 
 
 def serving_app(case, port, delay=0, ipv6=False):

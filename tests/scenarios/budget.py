@@ -1,5 +1,5 @@
-"""--grace and --reserve over all that a stop brings (P32, P57, P62): whatever takes too long, the app
-has its share, and shim ends before the platform's patience does."""
+"""--grace and --reserve over all that a stop brings (P32, P57, P62): whatever takes too long, the
+app has its share, and shim ends before the platform's patience does."""
 
 import itertools
 import json
@@ -9,7 +9,7 @@ import time
 from harness import check, equal, read, scenario
 from network import Server, Talk, network, serving_app, silent
 
-TERM, INT, USR1 = 15, 2, 10
+TERM, INT = 15, 2
 GRACE, RESERVE, MARGIN = 3.0, 1.0, 0.3  # margin: a tenth of grace, at most 500 ms
 BUDGET = ["--grace", "3s", "--reserve", "1s"]
 
@@ -218,9 +218,7 @@ def an_early_end_is_an_early_end(case):
 def before_there_is_an_app(case):
     """The hook of a start ignores TERM, the platform's stop comes: the budget holds."""
     for kind in ("pre-start", "post-start"):
-        init = case.start(
-            ["ignore"], opts=["--grace", "1s", f"--{kind}", f"{case.payload} ignore"]
-        )
+        init = case.start(["ignore"], opts=["--grace", "1s", f"--{kind}", f"{case.payload} ignore"])
         init.line("^ready", where="err")
         begun = time.monotonic()
         init.signal(TERM)
@@ -245,7 +243,12 @@ def where_the_time_went(case):
     got = json.loads(read(log))
     text = json.dumps(got)
     phases = dict(re.findall(r'"(running|draining|stopping|finishing)": "?([\d.]+)', text))
-    for phase, least in (("running", 0.3), ("draining", 0.7), ("stopping", 0.5), ("finishing", 0.3)):
+    for phase, least in (
+        ("running", 0.3),
+        ("draining", 0.7),
+        ("stopping", 0.5),
+        ("finishing", 0.3),
+    ):
         check(least <= float(phases[phase]) + 0.05 < least + 3, phase, text)
     equal(len(got["hooks"]), 2, text)
 

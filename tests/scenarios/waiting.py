@@ -1,11 +1,14 @@
 """--wait-for: dependencies (P74 to P76)."""
 
+import os
 import re
+import shutil
 import socket
+import subprocess
 import threading
 import time
 
-from harness import NAMED, check, equal, read, regular, scenario
+from harness import NAMED, check, equal, read, regular, scenario, tool
 from network import Server, answer, certificate, needs_ipv6, network, no_names, silent
 
 TERM, INT, HUP, USR1 = 15, 2, 1, 10
@@ -288,3 +291,60 @@ def up_while_others_still_wait(case):
     threading.Timer(1.5, lambda: case.path("file", "")).start()
     equal(init.wait(), 5)
     equal(len(server.requests), 1)
+
+
+# -- --check: the same, once, as a client (P77)
+
+
+def probe(case, target, opts=(), **how):
+    """Its status, and what it said."""
+    init = case.start(
+        [], opts=["--check", target, *opts], find=False, dashes=False, subreaper=False, **how
+    )
+    status = init.wait()
+    equal(init.out, "")
+    return status, init.err
+
+
+@scenario(modes=("pid1",))
+def p77_check(case):
+    network()
+    server = Server(answer(200), 8080)
+    url = "http://127.0.0.1:8080/healthz"
+    for good in (200, 204, 302):
+        server.act = answer(good)
+        equal(probe(case, url), (0, ""))
+    server.act = answer(503)
+    status, err = probe(case, url)
+    equal((status, len(err.splitlines())), (1, 1), err)
+    check("status 503" in err, err)
+    server.act = silent
+    begun = time.monotonic()
+    status, err = probe(case, url, ["--timeout", "500ms"])
+    equal(status, 1)
+    check("timed out" in err and time.monotonic() - begun < 3, err)
+    status, err = probe(case, "tcp://127.0.0.1:81")
+    check(status == 1 and "connection refused" in err, err)
+    equal(probe(case, "tcp://127.0.0.1:8080"), (0, ""))
+    equal(probe(case, f"file:{case.path('file', '')}"), (0, ""))
+    equal(probe(case, "file:/nope")[0], 1)
+    equal(probe(case, "nonsense")[0], 125)
+
+
+@scenario(modes=("pid1",))
+def p77_check_where_there_is_nothing_else(case):
+    """An image of shim alone: no shell, no /proc, no resolv.conf; localhost is known anyway."""
+    network()
+    Server(answer(200), 8080)
+    os.mkdir(case.path("root"))
+    shutil.copy(case.shim, case.path("root/shim"))
+
+    def run(target):
+        command = [tool("unshare"), "-pf", "--kill-child", tool("chroot"), case.path("root")]
+        got = subprocess.run([*command, "/shim", "--check", target], capture_output=True, timeout=8)
+        return got.returncode, got.stderr.decode()
+
+    for host in ("127.0.0.1", "", "localhost"):
+        equal(run(f"http://{host}:8080/"), (0, ""), host)
+    status, err = run("http://127.0.0.1:81/")
+    check(status == 1 and "refused" in err, err)
