@@ -290,4 +290,4 @@ def descriptors(pid):
 
 def memory_kib(pid):
     with open(f"/proc/{pid}/smaps_rollup") as f:
-        return next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+        return next(int(line.split()[1]) for line in f if line.startswith("Rss:"))

@@ -217,17 +217,16 @@ def another_containers_connections_do_not_count(case):
 def drain_port(case):
     """Of two ports the connections to one count."""
     network()
-    init = serve(case, "200ms:2s", ["--drain-port", "9999"])
+    init = serve(case, "200ms:30s", ["--drain-port", "9999"])
     talk = Talk(PORT)
     init.quiet(0.2)
-    took = stopped_after(init, 0.2, LATE)
+    stopped_after(init, 0.2, LATE)
     talk.close()
     case.close()
     init = serve(case, "200ms:3s", ["--drain-port", "9999", "--drain-port", str(PORT)])
     talk = Talk(PORT)
     init.quiet(0.2)
     stopped_after(init, 3, 3 + LATE)
-    check(took < 2.9, took)
 
 
 @scenario(modes=("pid1", "plain"))

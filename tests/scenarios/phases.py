@@ -30,12 +30,15 @@ class Story:
         getattr(self, f"reach_{phase}", lambda: None)()
 
     def gate(self, kind):
-        """A hook that runs until it is let go, and says who it is."""
+        """A hook that runs until it is let go, in a child of it, and says who it is."""
         path = self.case.path(f"gate-{kind}")
         if not os.path.exists(path):
             os.mkfifo(path)
         self.gates[kind] = path
-        return [f"--{kind}", f"sh -c 'echo {kind} begun; read x <{path}; echo {kind} over'"]
+        return [
+            f"--{kind}",
+            f"sh -c 'echo {kind} begun; (read x <{path}; echo {kind} over); exit 0'",
+        ]
 
     def let_go(self, kind):
         with open(self.gates[kind], "w") as f:
