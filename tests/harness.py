@@ -186,7 +186,11 @@ class Init:
                 front += proc_children(pid)
             return None
 
-        self.pid = eventually(search, "the init is running") if is_init else None
+        if is_init:
+            first = eventually(search, "the init is running")
+            # It may have become the init after it was looked at, and before its children were: the
+            # first of them still is what the init is, between fork and exec.
+            self.pid = search() or first
         return self
 
     def app(self):

