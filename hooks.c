@@ -74,6 +74,7 @@ static int failed_status;
 enum { VARIABLES = 4, VARIABLE_SIZE = 512 };
 static char variables[VARIABLES][VARIABLE_SIZE];
 static char **hook_environment;
+static const char *directory; /* that shim was started in: relative commands mean it */
 
 static int out_of_memory(char *error, size_t size)
 {
@@ -182,6 +183,9 @@ int hooks_init(
 	}
 	if (any && copy_environment() < 0)
 		return out_of_memory(error, size);
+	if (any)
+		directory =
+			getcwd(NULL, 0); /* NULL: it is gone, and there is nothing to go back to */
 	return 0;
 }
 
@@ -279,6 +283,7 @@ static int start_command(struct list *list, char *problem, size_t size)
 	struct spawn s = {
 		.argv = step_of(list)->slots + 1,
 		.environment = hook_environment,
+		.directory = directory,
 		.placement = PLACE_GROUP,
 		.terminal = -1,
 		.clean_signals = true,
@@ -472,6 +477,16 @@ enum hooks_progress hooks_check_time(int64_t now_ns, enum hook_kind *kind)
 		return end_step(list, false);
 	}
 	return HOOKS_IDLE;
+}
+
+const char *hooks_running(char *buf, size_t size)
+{
+	buf[0] = '\0';
+	for (struct list *list = lists; list < lists + HOOK_KINDS; list++)
+		if (list->is_busy)
+			(void)format_text(
+				buf, size, "%s %s", kind_names[kind_of(list)], step_of(list)->text);
+	return buf;
 }
 
 bool hooks_is_busy(enum hook_kind kind)

@@ -155,7 +155,8 @@ static void keep_file(bool is_ready)
 		(void)close(fd);
 }
 
-void ready_publish(const struct termlog_facts *facts, pid_t app, const char *reason)
+void ready_publish(
+	const struct termlog_facts *facts, pid_t app, const char *reason, const char *hook)
 {
 	struct status status;
 
@@ -166,6 +167,7 @@ void ready_publish(const struct termlog_facts *facts, pid_t app, const char *rea
 	was_running = was_running || !reason;
 	(void)format_text(status.phase, sizeof status.phase, "%s", facts->phase);
 	(void)format_text(status.reason, sizeof status.reason, "%s", reason ? reason : "");
+	(void)format_text(status.hook, sizeof status.hook, "%s", hook);
 	status.started_ns = facts->started_ns;
 	status.started_wall_ns = facts->started_wall_ns;
 	status.app_pid = facts->ended ? 0 : app;

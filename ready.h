@@ -23,7 +23,8 @@ void ready_start(void);
 
 /* This is how it is now. reason: why it is not ready; NULL: it is. Also makes or removes the ready
  * file. */
-void ready_publish(const struct termlog_facts *facts, pid_t app, const char *reason);
+void ready_publish(
+	const struct termlog_facts *facts, pid_t app, const char *reason, const char *hook);
 
 /* A child has ended: was it the health server? Then it is said, and started again, at most once a
  * second. */

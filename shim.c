@@ -21,6 +21,7 @@
 #include "log.h"
 #include "options.h"
 #include "outcome.h"
+#include "paths.h"
 #include "procs.h"
 #include "ready.h"
 #include "setup.h"
@@ -28,6 +29,7 @@
 #include "spawn.h"
 #include "terminal.h"
 #include "termlog.h"
+#include "tls.h"
 #include "util.h"
 #include "waits.h"
 #include "watcher.h"
@@ -127,6 +129,14 @@ static const char *unready_reason(void)
 	};
 
 	return reasons[phase];
+}
+
+/* Tells the health server and the ready file how things stand. */
+static void publish(void)
+{
+	char hook[160];
+
+	ready_publish(&facts, app, unready_reason(), hooks_running(hook, sizeof hook));
 }
 
 /* The time budget starts with the first stop signal, or the failure that asks for a stop, and is
@@ -709,7 +719,7 @@ static enum phase enter_starting(void)
 	let_go();
 	deliver_kept();
 	hooks_set_app(app, -1, "");
-	ready_publish(&facts, app, unready_reason());
+	publish();
 	enum hooks_progress progress = hooks_start(HOOK_POST_START, -1);
 	if (progress == HOOKS_FAILED)
 		return fail_starting(NULL);
@@ -789,7 +799,7 @@ static void enter(enum phase next, const char *why)
 	phase = next;
 	if (phase != DONE) /* the message tells where it was when it ended */
 		facts.phase = phase_names[phase];
-	ready_publish(&facts, app, unready_reason());
+	publish();
 }
 
 /* Goes on to the next phase, and from there as far as it leads at once. why: what made it. */
@@ -901,7 +911,7 @@ static void step(void)
 	if (occasion != ON_NOTHING)
 		move_on(table[phase][occasion](&event), occasion_names[occasion]);
 	if (event.kind != EVENT_SIGNAL)
-		ready_publish(&facts, app, unready_reason());
+		publish();
 }
 
 /* --- before and after --- */
@@ -913,6 +923,22 @@ static bool needs_workers(void)
 	for (int kind = 0; kind < HOOK_KINDS; kind++)
 		any = any || o.hooks[kind].count;
 	return any;
+}
+
+/* Found out now, not when the first request fails for it; and it is read when shim has gone to /.
+ */
+static int check_ca(void)
+{
+	char reason[160];
+
+	if (!o.hook_ca)
+		return 0;
+	if (tls_check_ca(o.hook_ca, reason, sizeof reason) < 0) {
+		log_at(LEVEL_FATAL, "--hook-ca: %s", reason);
+		return -1;
+	}
+	o.hook_ca = paths_absolute(o.hook_ca);
+	return 0;
 }
 
 /* Everything that can be wrong with what was asked for is found here. */
@@ -927,6 +953,8 @@ static int prepare_all(void)
 	}
 	if (!o.termination_none)
 		termlog_open(&o);
+	if (check_ca() < 0)
+		return -1;
 	facts.exit_code = -1;
 	facts.memory_limit = -1;
 	facts.phase = phase_names[phase];
@@ -966,7 +994,7 @@ int main(int argc, char **argv)
 		_exit(explain_plan(&o));
 
 	entered_ns = clock_now_ns();
-	ready_publish(&facts, 0, unready_reason());
+	publish();
 	ready_start();
 	move_on(enter_waiting(), "");
 	while (phase != DONE)

@@ -211,6 +211,8 @@ __attribute__((no_sanitize_address)) static int child_main(void *context)
 	place(s);
 	if (s->is_hook)
 		redirect_hook();
+	if (s->directory)
+		(void)!chdir(s->directory);
 	if (s->hand_on_sockets)
 		rename_listen_pid();
 	if (s->clean_signals)

@@ -25,9 +25,10 @@ struct spawn {
 	enum placement placement; /* out, too: PLACE_SAME when no group could be made */
 	int terminal;             /* the terminal to hand to the new group, or -1 */
 	bool attach_terminal;     /* PLACE_SESSION: take the terminal on descriptor 0 */
-	bool clean_signals;   /* an empty mask and default dispositions, not what shim inherited */
-	bool is_hook;         /* stdin is /dev/null, stdout is stderr, nothing else is inherited */
-	bool hand_on_sockets; /* LISTEN_PID that names shim is made to name the child */
+	bool clean_signals;    /* an empty mask and default dispositions, not what shim inherited */
+	const char *directory; /* to run in; NULL, or one that is gone: shim's own */
+	bool is_hook;          /* stdin is /dev/null, stdout is stderr, nothing else is inherited */
+	bool hand_on_sockets;  /* LISTEN_PID that names shim is made to name the child */
 
 	/* Out. */
 	pid_t pid;
