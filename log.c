@@ -295,6 +295,10 @@ void log_at(enum level level, const char *fmt, ...)
 	line.length +=
 		vformat_text(line.text + line.length, sizeof line.text - line.length, fmt, args);
 	va_end(args);
+	/* What a user wrote may hold a line break; the log is one line a message all the same. */
+	for (size_t i = 0; i < line.length; i++)
+		if ((unsigned char)line.text[i] < ' ')
+			line.text[i] = '?';
 	end_line(&line, level);
 	errno = saved_errno;
 }

@@ -19,7 +19,7 @@ struct termlog_hook {
 	const char *kind; /* "pre-stop" */
 	const char *what; /* as the user wrote it */
 	bool failed;
-	char outcome[96]; /* "ok", "status 500", "exit 3", "timed out after 2.0s" */
+	char outcome[160]; /* "ok", "status 500", "exit 3", "timed out after 2.0s" */
 	int64_t took_ns;
 };
 

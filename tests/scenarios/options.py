@@ -284,3 +284,14 @@ def install_that_cannot(case):
         refused(init, f"{words}", words[1])
         equal(len(init.err.splitlines()), 1, init.err)
     equal(sorted(os.listdir(case.dir)), ["full"], "nothing half done is left")
+
+
+@scenario(modes=("pid1",))
+def an_error_is_one_line(case):
+    """Whatever the value holds."""
+    for option in ("--wait-for", "--health", "--grace", "--pre-stop"):
+        init = case.run(["exit", "0"], opts=[option, "a\nb\x1b[31m'"])
+        equal(init.status, 125, option)
+        equal(len(init.err.splitlines()), 1, init.err)
+        check("\x1b" not in init.err, init.err)
+        case.close()
