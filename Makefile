@@ -123,10 +123,9 @@ demo:
 
 # The scenarios once more, with a shim that AddressSanitizer and UBSan watch. Left out is what the
 # sanitizers' own runtime cannot do: run in an empty chroot, without /proc, without descriptors, with its
-# system calls refused, dump a core; its libc ignores the signals 32 and 33.
+# system calls refused, dump a core.
 SANITIZED_NOT = -x p22_script_without_shebang_and_shell -x p26_core_dump -x p42_read_only_and_nothing \
-	-x p43_no_proc -x tiny_stack_and_no_files -x p40_static_and_small -x 'refused.*' \
-	-x p09_app_can_wait -x p10_ignored_signals_reach
+	-x p43_no_proc -x tiny_stack_and_no_files -x p40_static_and_small -x 'refused.*'
 sanitize:
 	@scripts/ensure-packages $(PACKAGES_CHECK)
 	@$(MAKE) --no-print-directory LIBC=glibc BUILD=build/asan CFLAGS="$(ASAN)" build/asan/shim

@@ -20,6 +20,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import platform
 import re
 import select
 import shutil
@@ -62,6 +63,15 @@ class Skip(Exception):
 
 def die_with_parent():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def reset_libc_signals():
+    """glibc's posix_spawn, which make uses, leaves its own two signals ignored, and libc's own calls
+    cannot change them back."""
+    number = {"x86_64": 13, "aarch64": 134}.get(platform.machine())
+    default = ctypes.create_string_buffer(64)  # all zeroes: SIG_DFL in any layout
+    for signo in (32, 33) if number else ():
+        LIBC.syscall(number, signo, default, None, 8)
 
 
 def scenario(modes=MODES, limit=20):
@@ -413,6 +423,7 @@ class Case:
         def child():
             die_with_parent()
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
+            reset_libc_signals()
             if tty == "unshared":
                 os.setsid()
                 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
