@@ -15,6 +15,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
+BUILD = os.path.join(ROOT, 'build')
 WARN = ['-Wall', '-Wextra', '-Werror']
 
 
@@ -57,7 +58,10 @@ class Lab:
     def __init__(self, ours_only=False):
         if os.geteuid() != 0:
             raise Trouble('root is needed to make PID namespaces')
-        self.dir = tempfile.mkdtemp(prefix='shim-bench-')
+        # On the disk that the repository is on: in a tmpfs the files' pages would count as the inits'
+        # own memory.
+        os.makedirs(BUILD, exist_ok=True)
+        self.dir = tempfile.mkdtemp(prefix='shim-bench-', dir=BUILD)
         os.chmod(self.dir, 0o755)
         self.measure = os.path.join(self.dir, 'measure')
         self.payload = os.path.join(self.dir, 'payload')
