@@ -89,13 +89,20 @@ static void say_stop_signals(const struct options *o)
 	say("\n");
 }
 
-/* The longest that hooks and drain can take, if there were no grace period. */
+/* The longest that hooks and the least drain can take, if there were no grace period. */
 static int64_t longest_drain_ns(const struct options *o)
 {
 	int64_t hooks_ns = hooks_worst_case_ns(HOOK_PRE_STOP);
 	int64_t drain_ns = o->drain_max_ns >= 0 ? o->drain_max_ns : o->drain_min_ns;
 
 	return hooks_ns > drain_ns ? hooks_ns : drain_ns;
+}
+
+/* A drain without MAX goes on while connections are active: to the end of the time that --grace
+ * leaves. */
+static bool drains_without_limit(const struct options *o)
+{
+	return o->drain_min_ns >= 0 && o->drain_max_ns < 0;
 }
 
 static void say_stop(const struct options *o)
@@ -115,9 +122,13 @@ static void say_stop(const struct options *o)
 		say_when(o->drain_min_ns,
 			"if no connection is active by then, on to the stop signal");
 	}
-	if (o->grace_ns >= 0 && stop_ns > o->grace_ns - options_reserve_ns(o))
+	if (o->grace_ns >= 0 &&
+		(drains_without_limit(o) || stop_ns > o->grace_ns - options_reserve_ns(o)))
 		stop_ns = o->grace_ns - options_reserve_ns(o);
-	(void)format_text(line, sizeof line, "at the latest: %s to %s",
+	(void)format_text(line, sizeof line, "%s: %s to %s",
+		drains_without_limit(o) && o->grace_ns < 0
+			? "or when no connection is active any more"
+			: "at the latest",
 		o->stop_signal ? signal_name(o->stop_signal, name) : "the stop signal",
 		scope_words(o->scope));
 	say_when(stop_ns < 0 ? 0 : stop_ns, line);

@@ -132,6 +132,11 @@ static int parse_step(struct step *step, const char *text, char *problem, size_t
 		(void)format_text(problem, size, "expected %s", expected);
 		return -1;
 	}
+	if (target_is_method(text)) { /* a slip that would only show when the hook runs */
+		(void)format_text(problem, size,
+			"expected a URL after the method, as in POST http://:8080/quit");
+		return -1;
+	}
 	step->how = BY_COMMAND;
 	return parse_command(step, text, problem, size);
 }

@@ -309,7 +309,7 @@ static const struct row rows[] = {
 		.help = "when the app has ended, however it did"},
 	{"", "hook-timeout", "D", A_DURATION, AT(hook_timeout_ns),
 		.help = "how long one hook may take (30s)"},
-	{"", "hook-header", "NAME: VALUE", read_header, AT(hook_headers),
+	{"", "hook-header", "HEADER", read_header, AT(hook_headers),
 		.expected = "Name: value, or one too many (16 at most)",
 		.help = "sent with each URL hook (repeatable)"},
 	{"", "hook-ca", "FILE", read_path, AT(hook_ca), .expected = "a file of certificates (PEM)",

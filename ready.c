@@ -62,6 +62,8 @@ static int init_server(char *error, size_t size)
 		(void)format_text(error, size, "--health: '%s': expected %s", o->health, expected);
 		return -1;
 	}
+	if (o->explain) /* a plan needs no port */
+		return init_probe(error, size);
 	listener = health_bind(&address, problem, sizeof problem);
 	if (listener < 0) {
 		(void)format_text(error, size, "--health %s: %s", o->health, problem);
@@ -73,6 +75,8 @@ static int init_server(char *error, size_t size)
 int ready_init(const struct options *options, char *error, size_t size)
 {
 	o = options;
+	if (o->explain)
+		return init_server(error, size);
 	if (o->health || o->drain_min_ns >= 0) {
 		page = status_create();
 		if (!page) {

@@ -12,13 +12,19 @@
 #include <unistd.h>
 
 #include "compat.h"
+#include "hooks.h"
 #include "install.h"
 #include "log.h"
 #include "options.h"
+#include "paths.h"
 #include "procs.h"
+#include "ready.h"
 #include "signals.h"
 #include "target.h"
+#include "tls.h"
 #include "util.h"
+#include "waits.h"
+#include "workers.h"
 
 /* Takes NAME=value out of the environment and returns the value, or NULL. */
 static char *take_variable(const char *name)
@@ -116,7 +122,7 @@ static void follow_parent(const struct options *o)
 		(void)kill(getpid(), o->parent_death_signal);
 }
 
-void setup_process(const struct options *o)
+static void setup_process(const struct options *o)
 {
 	const char *reaping = getenv("SHIM_TEST_REAPING");
 
@@ -126,4 +132,54 @@ void setup_process(const struct options *o)
 	/* Debug output tells of each orphan, so each has to be seen. */
 	signals_set_reaping(!log_prints(LEVEL_DEBUG) && !(reaping && strcmp(reaping, "plain") == 0),
 		o->warn_reap);
+}
+
+static bool needs_workers(const struct options *o)
+{
+	bool any = o->wait_for.count || o->health || o->drain_min_ns >= 0;
+
+	for (int kind = 0; kind < HOOK_KINDS; kind++)
+		any = any || o->hooks[kind].count;
+	return any;
+}
+
+/* Found out now, not when the first request fails for it; and it is read when shim has gone to /.
+ */
+static int check_ca(struct options *o)
+{
+	char reason[160];
+
+	if (!o->hook_ca)
+		return 0;
+	if (tls_check_ca(o->hook_ca, reason, sizeof reason) < 0) {
+		log_at(LEVEL_FATAL, "--hook-ca: %s", reason);
+		return -1;
+	}
+	o->hook_ca = paths_absolute(o->hook_ca);
+	return 0;
+}
+
+int setup_all(struct options *o, struct termlog_facts *facts)
+{
+	char error[400];
+
+	if (!o->explain)
+		setup_process(o);
+	if (needs_workers(o) && workers_init() < 0) {
+		log_at(LEVEL_FATAL, "shared memory: %s", error_text(errno));
+		return -1;
+	}
+	if (!o->termination_none && !o->explain)
+		termlog_open(o);
+	if (check_ca(o) < 0)
+		return -1;
+	facts->exit_code = -1;
+	facts->memory_limit = -1;
+	facts->app = o->command ? base_name(o->command[0]) : NULL;
+	if (waits_init(o, error, sizeof error) == 0 &&
+		hooks_init(o, facts, error, sizeof error) == 0 &&
+		ready_init(o, error, sizeof error) == 0)
+		return 0;
+	log_at(LEVEL_FATAL, "%s", error);
+	return -1;
 }

@@ -5,6 +5,7 @@
 #define SETUP_H
 
 #include "shim.h"
+#include "termlog.h"
 
 /*
  * Reads the command line, and SHIM_OPTS, as the name that shim was called by asks for. -1 to go on,
@@ -12,7 +13,11 @@
  */
 int setup_command_line(struct options *o, int argc, char **argv);
 
-/* Orphans, the parent's death, and how children are reaped. */
-void setup_process(const struct options *o);
+/*
+ * Everything before the first phase: orphans, the parent's death, how children are reaped, the
+ * termination file; and all that can be wrong with what was asked for is found here (not with
+ * --explain, which changes and opens nothing). 0, or -1 when shim cannot go on; why has been said.
+ */
+int setup_all(struct options *o, struct termlog_facts *facts);
 
 #endif

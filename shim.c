@@ -7,33 +7,28 @@
  */
 #include "shim.h"
 
-#include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "app.h"
 #include "compat.h"
-#include "descriptors.h"
 #include "explain.h"
 #include "forward.h"
 #include "hooks.h"
 #include "log.h"
 #include "options.h"
 #include "outcome.h"
-#include "paths.h"
 #include "procs.h"
 #include "ready.h"
 #include "setup.h"
 #include "signals.h"
-#include "spawn.h"
-#include "terminal.h"
 #include "termlog.h"
-#include "tls.h"
 #include "util.h"
 #include "waits.h"
 #include "watcher.h"
-#include "workers.h"
 
 enum phase { WAITING, PREPARING, STARTING, RUNNING, DRAINING, STOPPING, FINISHING, DONE, PHASES };
 
@@ -87,7 +82,8 @@ _Static_assert(sizeof phase_names / sizeof *phase_names == PHASES, "every phase 
 _Static_assert(sizeof occasion_names / sizeof *occasion_names == OCCASIONS, "and every occasion");
 _Static_assert((int)PHASES <= (int)TERMLOG_PHASES, "the message has room for all phases");
 
-#define CONTINUE_AFTER_NS (100 * NS_PER_MS)
+#define CONTINUE_AFTER_NS   (100 * NS_PER_MS)
+#define TELL_DRAIN_AFTER_NS (300 * NS_PER_MS)
 
 static struct options o;
 static struct termlog_facts facts;
@@ -96,9 +92,8 @@ static int64_t entered_ns;       /* when the phase began */
 static int64_t deadline_ns = -1; /* of the phase; < 0: none */
 static int64_t kill_ns = -1;     /* the end of the time budget, once a stop was asked for */
 static pid_t app;                /* 0: not started, or none at all */
-static int terminal = -1;        /* the one whose foreground was handed to the app, or could be */
-static pid_t terminal_group;     /* whom it was handed to */
 static int sent_stop_signal;     /* what the app was told to stop with; 0: nothing yet */
+static bool is_drain_told;       /* the number of connections is in the message */
 static bool has_looked;          /* whether anybody is left */
 static bool is_lingering;        /* those that the app left behind have been told */
 static bool rest_is_gone;        /* there are none (any more) */
@@ -134,9 +129,11 @@ static const char *unready_reason(void)
 /* Tells the health server and the ready file how things stand. */
 static void publish(void)
 {
-	char hook[160];
+	char hook[160], wait[160];
+	const char *reason =
+		phase == WAITING ? waits_describe(wait, sizeof wait) : unready_reason();
 
-	ready_publish(&facts, app, unready_reason(), hooks_running(hook, sizeof hook));
+	ready_publish(&facts, app, reason, hooks_running(hook, sizeof hook));
 }
 
 /* The time budget starts with the first stop signal, or the failure that asks for a stop, and is
@@ -284,52 +281,25 @@ static enum phase fail_starting(const struct event *event)
 	return STOPPING;
 }
 
-/* dumb-init stops the app for real when it is asked to stop for the terminal, and itself with it.
- */
-static void forward_suspension(int signo)
-{
-	int to = forward_rewrite(&o, signo);
-
-	if (to == signo && o.scope == SCOPE_SESSION)
-		to = SIGSTOP;
-	if (to)
-		(void)forward_send(&o, to);
-	log_note(NOTE_SUSPENDING, 0, 0, NULL);
-	(void)kill(getpid(), SIGSTOP);
-}
-
-/* The shell above has continued us (fg): what it gave us belongs to the app. */
-static void hand_terminal_on(void)
-{
-	bool is_ours;
-
-	if (terminal_find(&is_ours) >= 0 && is_ours)
-		(void)terminal_give(terminal, app);
-}
-
 static enum phase pass_on(const struct event *event)
 {
 	int signo = event->signo;
 
 	if (o.stop_with_app && (signo == SIGTSTP || signo == SIGTTIN || signo == SIGTTOU)) {
-		forward_suspension(signo);
+		app_suspend(&o, signo);
 		return phase;
 	}
-	if (signo == SIGCONT && terminal >= 0 && !facts.ended)
-		hand_terminal_on();
+	if (signo == SIGCONT && !facts.ended)
+		app_continued();
 	int to = forward_rewrite(&o, signo);
 	if (to)
 		(void)forward_send(&o, to);
 	return phase;
 }
 
-/* Somebody pressed Ctrl-Z, and a shell with job control waits for us, not for the app. */
 static enum phase suspend_with_app(const struct event *event)
 {
-	if (WSTOPSIG(event->status) == SIGSTOP || !terminal_has_job_control())
-		return phase;
-	terminal_take_back(terminal, terminal_group);
-	(void)kill(getpid(), SIGSTOP);
+	app_suspended(event);
 	return phase;
 }
 
@@ -370,9 +340,22 @@ static enum phase stop_again(const struct event *event)
 	return STOPPING;
 }
 
-static enum phase cut_drain(const struct event *event)
+/* Once, when the watcher has had its first look: how many there are goes into the message, should
+ * PID 1 be killed while it drains. After that, the end of the time for it. */
+static enum phase drain_longer(const struct event *event)
 {
 	(void)event;
+	if (!is_drain_told) {
+		is_drain_told = true;
+		deadline_ns = drain_end_ns();
+		if (watcher_is_busy()) {
+			(void)format_text(facts.detail, sizeof facts.detail,
+				"%u active connections", (unsigned)atomic_load(ready_active()));
+			termlog_write(&facts, false);
+			facts.detail[0] = '\0';
+		}
+		return phase;
+	}
 	hooks_cancel(HOOK_PRE_STOP, "cut short: the time budget is spent");
 	watcher_end();
 	return STOPPING;
@@ -553,7 +536,7 @@ static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) =
 		[ON_SUSPENDED] = suspend_with_app, [ON_ENDED] = end,
 		[ON_WAITED] = bug, [ON_NO_WAIT] = bug,
 		[ON_HOOKS] = finish_draining, [ON_NO_HOOKS] = stay, [ON_DRAINED] = finish_draining,
-		[ON_FEWER] = bug, [ON_EMPTY] = bug, [ON_DEADLINE] = cut_drain, [ON_LOST] = lose,
+		[ON_FEWER] = bug, [ON_EMPTY] = bug, [ON_DEADLINE] = drain_longer, [ON_LOST] = lose,
 	},
 	[STOPPING] = {
 		[ON_STOP] = pass_on, [ON_AGAIN] = pass_on, [ON_SIGNAL] = pass_on,
@@ -589,6 +572,7 @@ static enum phase enter_waiting(void)
 		return give_up(EXIT_SHIM, error);
 	}
 	deadline_ns = entered_ns + o.wait_timeout_ns;
+	publish(); /* now it is known for whom */
 	return WAITING;
 }
 
@@ -609,100 +593,20 @@ static enum phase enter_preparing(void)
 	return after_start_hooks(progress, STARTING, FINISHING);
 }
 
-/* The peers tell of a child that ended so, and tini's -e is for its exit code too. */
-static int failed_exec_status(const struct spawn *s)
-{
-	int status = compat_exec_status(o.personality, s->error);
-
-	if (o.personality == AS_SHIM)
-		return status;
-	log_note(NOTE_SPAWNED, s->pid, 0, o.command[0]);
-	log_note(NOTE_SIGNAL, SIGCHLD, 0, NULL);
-	log_note(NOTE_CHILD_SIGNAL, 0, 0, NULL);
-	log_note(NOTE_REAPED_EXITED, s->pid, status, NULL);
-	log_note(NOTE_APP_EXITED, status, 0, NULL);
-	return o.expect[status] < 0 ? status : o.expect[status];
-}
-
-/* Why the app could not be started is the last thing there is to say. */
-static enum phase fail_to_start(const struct spawn *s)
-{
-	char reason[512];
-	int status = s->stage == SPAWN_EXEC ? failed_exec_status(s) : o.failure_status;
-
-	(void)spawn_explain(s, reason, sizeof reason);
-	if (o.personality == AS_SHIM)
-		log_at(LEVEL_FATAL, "%s", reason);
-	return give_up(status, reason);
-}
-
-static void warn_of_terminal(int error)
-{
-	if (error && error != ENOTTY && error != ENXIO && error != EBADF && error != EPERM)
-		log_note(NOTE_FOREGROUND_FAILED, error, 0, NULL);
-}
-
-/* The app has what was inherited; shim lets go of it, so as not to keep a socket or a mount busy.
- */
-static void let_go(void)
-{
-	int fds[SIGNALS_CHILDREN + 3];
-	size_t count = signals_descriptors(fds, SIGNALS_CHILDREN + 1);
-
-	count += ready_descriptors(fds + count, 1);
-	fds[count++] = termlog_descriptor();
-	if (!o.keep_descriptors)
-		descriptors_close(fds, count);
-	if (!o.keep_directory)
-		(void)!chdir("/"); /* a nicety: where it fails, shim stays where it is */
-}
-
-/* The hang-up that comes of giving up the terminal is not for the app. */
-static void note_handoff(uint64_t signals)
-{
-	for (int signo = 1; signo <= SIGCONT; signo++)
-		if (signals & SIGNAL_BIT(signo)) {
-			log_note(NOTE_SIGNAL, signo, 0, NULL);
-			log_note(NOTE_HANDOFF_SIGNAL, signo, 0, NULL);
-		}
-}
-
 static int start_app(void)
 {
-	bool is_ours = false;
-	uint64_t handoff = 0;
+	char reason[512];
+	int status;
 
-	if (o.placement == PLACE_GROUP)
-		terminal = terminal_find(&is_ours);
-	if (o.placement == PLACE_SESSION)
-		handoff = terminal_detach();
-
-	struct spawn s = {
-		.argv = o.command,
-		.placement = o.placement,
-		.terminal = is_ours ? terminal : -1,
-		.attach_terminal = true,
-		.clean_signals = o.reset_signals,
-		.hand_on_sockets = !o.keep_descriptors,
-	};
 	facts.started_ns = clock_now_ns();
 	facts.started_wall_ns = clock_wall_ns();
-	bool is_started = spawn_run(&s) == 0;
-	terminal_group = s.pid;
-	if (!is_started) {
-		facts.started_ns = 0;
-		(void)fail_to_start(&s);
-		return -1;
-	}
-	app = s.pid;
-	log_note(NOTE_SPAWNED, app, 0, o.command[0]);
-	(void)signals_watch(app, s.pidfd); /* there is room: nothing else lives this early */
-	forward_start(app, s.placement);
-	warn_of_terminal(s.terminal_error);
-	if (terminal >= 0 && !procs_is_init() && o.personality == AS_SHIM)
-		signals_watch_stops();
-	note_handoff(handoff);
-	return 0;
+	app = app_start(&o, &status, reason, sizeof reason);
+	if (app > 0)
+		return 0;
+	app = 0;
+	facts.started_ns = 0;
+	(void)give_up(status, reason);
+	return -1;
 }
 
 static void deliver_kept(void)
@@ -716,7 +620,7 @@ static enum phase enter_starting(void)
 {
 	if (o.command && start_app() < 0)
 		return FINISHING;
-	let_go();
+	app_release_inherited(&o);
 	deliver_kept();
 	hooks_set_app(app, -1, "");
 	publish();
@@ -733,11 +637,13 @@ static enum phase enter_running(void)
 
 static enum phase enter_draining(void)
 {
-	deadline_ns = drain_end_ns();
-	bool is_watching = watcher_start(&o, facts.stop_ns, deadline_ns);
-	bool is_hooked = hooks_start(HOOK_PRE_STOP, deadline_ns) == HOOKS_BUSY;
+	int64_t end_ns = drain_end_ns();
+	bool is_watching = watcher_start(&o, facts.stop_ns, end_ns);
+	bool is_hooked = hooks_start(HOOK_PRE_STOP, end_ns) == HOOKS_BUSY;
+
 	if (!is_watching && !is_hooked)
 		return STOPPING;
+	deadline_ns = earlier(facts.stop_ns + TELL_DRAIN_AFTER_NS, end_ns);
 	termlog_write(&facts, false);
 	return DRAINING;
 }
@@ -916,57 +822,6 @@ static void step(void)
 
 /* --- before and after --- */
 
-static bool needs_workers(void)
-{
-	bool any = o.wait_for.count || o.health || o.drain_min_ns >= 0;
-
-	for (int kind = 0; kind < HOOK_KINDS; kind++)
-		any = any || o.hooks[kind].count;
-	return any;
-}
-
-/* Found out now, not when the first request fails for it; and it is read when shim has gone to /.
- */
-static int check_ca(void)
-{
-	char reason[160];
-
-	if (!o.hook_ca)
-		return 0;
-	if (tls_check_ca(o.hook_ca, reason, sizeof reason) < 0) {
-		log_at(LEVEL_FATAL, "--hook-ca: %s", reason);
-		return -1;
-	}
-	o.hook_ca = paths_absolute(o.hook_ca);
-	return 0;
-}
-
-/* Everything that can be wrong with what was asked for is found here. */
-static int prepare_all(void)
-{
-	char error[400];
-
-	setup_process(&o);
-	if (needs_workers() && workers_init() < 0) {
-		log_at(LEVEL_FATAL, "shared memory: %s", error_text(errno));
-		return -1;
-	}
-	if (!o.termination_none)
-		termlog_open(&o);
-	if (check_ca() < 0)
-		return -1;
-	facts.exit_code = -1;
-	facts.memory_limit = -1;
-	facts.phase = phase_names[phase];
-	facts.app = o.command ? base_name(o.command[0]) : NULL;
-	if (waits_init(&o, error, sizeof error) == 0 &&
-		hooks_init(&o, &facts, error, sizeof error) == 0 &&
-		ready_init(&o, error, sizeof error) == 0)
-		return 0;
-	log_at(LEVEL_FATAL, "%s", error);
-	return -1;
-}
-
 static int finish(void)
 {
 	if (facts.exit_code < 0)
@@ -974,8 +829,7 @@ static int finish(void)
 			facts.failure ? EXIT_SHIM : outcome_status(&o, &facts, sent_stop_signal);
 	termlog_write(&facts, true);
 	ready_end();
-	if (terminal >= 0 && !procs_is_init())
-		terminal_take_back(terminal, terminal_group);
+	app_give_back_terminal();
 	log_note(NOTE_LEAVING, facts.exit_code, 0, NULL);
 	return facts.exit_code;
 }
@@ -988,11 +842,12 @@ int main(int argc, char **argv)
 	int status = setup_command_line(&o, argc, argv);
 	if (status >= 0)
 		_exit(status);
-	if (prepare_all() < 0)
+	if (setup_all(&o, &facts) < 0)
 		_exit(EXIT_SHIM);
 	if (o.explain)
 		_exit(explain_plan(&o));
 
+	facts.phase = phase_names[phase];
 	entered_ns = clock_now_ns();
 	publish();
 	ready_start();

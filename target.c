@@ -246,6 +246,18 @@ bool target_is_hook_url(const char *text)
 	return skip_prefix(&rest, "http://") || skip_prefix(&rest, "https://");
 }
 
+bool target_is_method(const char *text)
+{
+	static const char *const methods[] = {
+		"GET ", "HEAD ", "POST ", "PUT ", "PATCH ", "DELETE "};
+	struct span rest = span_of(text);
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
+		if (skip_prefix(&rest, methods[i]))
+			return true;
+	return false;
+}
+
 int target_parse_hook(const char *text, struct target *target, char *reason, size_t size)
 {
 	struct span rest = span_of(text);

@@ -37,6 +37,9 @@ int target_parse(const char *text, struct target *target, char *reason, size_t s
  */
 bool target_is_hook_url(const char *text);
 
+/* Does it begin with an HTTP method and a blank? Then it is meant to be a request. */
+bool target_is_method(const char *text);
+
 /* Parses such a hook: [METHOD ]http(s)://[HOST][:PORT]/PATH. As target_parse(). */
 int target_parse_hook(const char *text, struct target *target, char *reason, size_t size);
 

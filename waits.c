@@ -123,6 +123,17 @@ enum waits_progress waits_child_ended(pid_t pid, int status)
 	return down ? WAITS_BUSY : WAITS_UP;
 }
 
+const char *waits_describe(char *buf, size_t size)
+{
+	(void)format_text(buf, size, "waiting for dependencies");
+	for (size_t i = 0; i < count; i++)
+		if (waits[i].pid || waits[i].is_lost) {
+			(void)format_text(buf, size, "waiting for %s", waits[i].target.text);
+			break;
+		}
+	return buf;
+}
+
 void waits_end(char *still_down, size_t size)
 {
 	char reason[WORKERS_REASON] = "no process can be started";

@@ -22,6 +22,9 @@ enum waits_progress {
 };
 enum waits_progress waits_child_ended(pid_t pid, int status);
 
+/* The first target that is still down, for a person: "waiting for tcp://db:5432". Returns buf. */
+const char *waits_describe(char *buf, size_t size);
+
 /* Ends all workers, and tells which targets were still down and why: "tcp://db:5432: connection
  * refused, …". */
 void waits_end(char *still_down, size_t size);

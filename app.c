@@ -1,0 +1,138 @@
+/*
+ * app.c - the application as a process: its start, and its share of the terminal.
+ */
+#include "app.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "compat.h"
+#include "descriptors.h"
+#include "forward.h"
+#include "log.h"
+#include "procs.h"
+#include "ready.h"
+#include "spawn.h"
+#include "terminal.h"
+#include "termlog.h"
+
+static int terminal = -1;    /* the one whose foreground was handed to the app, or could be */
+static pid_t terminal_group; /* whom it was handed to */
+
+/* The peers tell of a child that ended so, and tini's -e is for its exit code too-> */
+static int failed_exec_status(const struct options *o, const struct spawn *s)
+{
+	int status = compat_exec_status(o->personality, s->error);
+
+	if (o->personality == AS_SHIM)
+		return status;
+	log_note(NOTE_SPAWNED, s->pid, 0, o->command[0]);
+	log_note(NOTE_SIGNAL, SIGCHLD, 0, NULL);
+	log_note(NOTE_CHILD_SIGNAL, 0, 0, NULL);
+	log_note(NOTE_REAPED_EXITED, s->pid, status, NULL);
+	log_note(NOTE_APP_EXITED, status, 0, NULL);
+	return o->expect[status] < 0 ? status : o->expect[status];
+}
+
+static void warn_of_terminal(int error)
+{
+	if (error && error != ENOTTY && error != ENXIO && error != EBADF && error != EPERM)
+		log_note(NOTE_FOREGROUND_FAILED, error, 0, NULL);
+}
+
+/* The hang-up that comes of giving up the terminal is not for the app. */
+static void note_handoff(uint64_t signals)
+{
+	for (int signo = 1; signo <= SIGCONT; signo++)
+		if (signals & SIGNAL_BIT(signo)) {
+			log_note(NOTE_SIGNAL, signo, 0, NULL);
+			log_note(NOTE_HANDOFF_SIGNAL, signo, 0, NULL);
+		}
+}
+
+pid_t app_start(const struct options *o, int *status, char *reason, size_t size)
+{
+	bool is_ours = false;
+	uint64_t handoff = 0;
+
+	if (o->placement == PLACE_GROUP)
+		terminal = terminal_find(&is_ours);
+	if (o->placement == PLACE_SESSION)
+		handoff = terminal_detach();
+
+	struct spawn s = {
+		.argv = o->command,
+		.placement = o->placement,
+		.terminal = is_ours ? terminal : -1,
+		.attach_terminal = true,
+		.clean_signals = o->reset_signals,
+		.hand_on_sockets = !o->keep_descriptors,
+	};
+	bool is_started = spawn_run(&s) == 0;
+	terminal_group = s.pid;
+	if (!is_started) {
+		*status = s.stage == SPAWN_EXEC ? failed_exec_status(o, &s) : o->failure_status;
+		(void)spawn_explain(&s, reason, size);
+		if (o->personality == AS_SHIM)
+			log_at(LEVEL_FATAL, "%s", reason);
+		return -1;
+	}
+	log_note(NOTE_SPAWNED, s.pid, 0, o->command[0]);
+	(void)signals_watch(s.pid, s.pidfd); /* there is room: nothing else lives this early */
+	forward_start(s.pid, s.placement);
+	warn_of_terminal(s.terminal_error);
+	if (terminal >= 0 && !procs_is_init() && o->personality == AS_SHIM)
+		signals_watch_stops();
+	note_handoff(handoff);
+	return s.pid;
+}
+
+void app_release_inherited(const struct options *o)
+{
+	int fds[SIGNALS_CHILDREN + 3];
+	size_t count = signals_descriptors(fds, SIGNALS_CHILDREN + 1);
+
+	count += ready_descriptors(fds + count, 1);
+	fds[count++] = termlog_descriptor();
+	if (!o->keep_descriptors)
+		descriptors_close(fds, count);
+	if (!o->keep_directory)
+		(void)!chdir("/"); /* a nicety: where it fails, shim stays where it is */
+}
+
+/* SIGSTOP is a debugger's, and nobody would continue us for it. */
+void app_suspended(const struct event *event)
+{
+	if (WSTOPSIG(event->status) == SIGSTOP || !terminal_has_job_control())
+		return;
+	terminal_take_back(terminal, terminal_group);
+	(void)kill(getpid(), SIGSTOP);
+}
+
+void app_continued(void)
+{
+	bool is_ours;
+
+	if (terminal >= 0 && terminal_find(&is_ours) >= 0 && is_ours)
+		(void)terminal_give(terminal, terminal_group);
+}
+
+void app_suspend(const struct options *o, int signo)
+{
+	int to = forward_rewrite(o, signo);
+
+	if (to == signo && o->scope == SCOPE_SESSION)
+		to = SIGSTOP;
+	if (to)
+		(void)forward_send(o, to);
+	log_note(NOTE_SUSPENDING, 0, 0, NULL);
+	(void)kill(getpid(), SIGSTOP);
+}
+
+void app_give_back_terminal(void)
+{
+	if (terminal >= 0 && !procs_is_init())
+		terminal_take_back(terminal, terminal_group);
+}
