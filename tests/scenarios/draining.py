@@ -472,3 +472,21 @@ def no_drain_unless_asked_for(case):
     init.signal(TERM)
     told_after(init, begun, 0, LATE)
     talk.close()
+
+
+@scenario(modes=SOME)
+def how_many_are_active_outlives_pid_1(case):
+    """SIGKILL while it drains: the message tells what was going on."""
+    network()
+    log = case.path("message", "")
+    init = serve(case, "1s:30s", opts=["--termination-log", log])
+    talks = [Talk(PORT), Talk(PORT)]
+    eventually(lambda: all(t.count > 2 for t in talks), "both talk")
+    init.signal(TERM)
+    expected = "draining: 2 active connections; SIGTERM "
+    eventually(lambda: read(log).startswith(expected), "the message counts them")
+    init.signal(KILL)
+    init.wait()
+    check(read(log).startswith(expected), read(log))
+    for talk in talks:
+        talk.close()

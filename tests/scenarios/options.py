@@ -295,3 +295,29 @@ def an_error_is_one_line(case):
         equal(len(init.err.splitlines()), 1, init.err)
         check("\x1b" not in init.err, init.err)
         case.close()
+
+
+@scenario(modes=("pid1",))
+def explain_opens_and_changes_nothing(case):
+    log, ready = case.path("message", "the app's"), case.path("ready", "")
+    trace = case.path("trace")
+    init = case.run(
+        ["exit", "0"],
+        opts=[
+            *("--explain", "--health", "8080", "--drain", "5s", "--grace", "30s"),
+            *("--termination-log", log, "--ready-file", ready, "--pre-stop", "sleep:1s"),
+        ],
+        wrap=["strace", "-f", "-o", trace, "-e", "trace=bind,unlink,unlinkat,openat,open"],
+    )
+    equal(init.status, 0)
+    check(re.search(r"^ +25\.0s  at the latest", init.out, re.M), init.out)
+    equal([read(log), os.path.exists(ready)], ["the app's", True])
+    calls = read(trace).split('execve')[-1]
+    check("bind(" not in calls and "unlink" not in calls, calls)
+
+
+@scenario(modes=("pid1",))
+def a_method_without_a_url_is_no_command(case):
+    init = case.run(["exit", "0"], opts=["--pre-stop", "POST :8080/quit"])
+    equal(init.status, 125)
+    check("POST http://" in init.err, init.err)

@@ -53,7 +53,7 @@ def p61_through_all_phases(case):
             f.write("\n")
 
     becomes(PORT, "/livez", 200)
-    check("dependencies" in get(PORT, "/readyz")[1], get(PORT, "/readyz"))
+    equal(get(PORT, "/readyz")[1], f"waiting for file:{path}\n")
     answers((200, 503, 503), "waiting")
     case.path("file", "")
     eventually(lambda: "pre-start" in get(PORT, "/readyz")[1], "pre-start")
