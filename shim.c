@@ -576,21 +576,13 @@ static enum phase enter_waiting(void)
 	return WAITING;
 }
 
-static enum phase after_start_hooks(
-	enum hooks_progress progress, enum phase next, enum phase failed)
-{
-	if (progress == HOOKS_DONE)
-		return next;
-	return progress == HOOKS_FAILED ? failed : phase;
-}
-
 static enum phase enter_preparing(void)
 {
 	enum hooks_progress progress = hooks_start(HOOK_PRE_START, -1);
 
 	if (progress == HOOKS_FAILED)
 		return fail_preparing(NULL);
-	return after_start_hooks(progress, STARTING, FINISHING);
+	return progress == HOOKS_DONE ? STARTING : PREPARING;
 }
 
 static int start_app(void)
@@ -627,7 +619,7 @@ static enum phase enter_starting(void)
 	enum hooks_progress progress = hooks_start(HOOK_POST_START, -1);
 	if (progress == HOOKS_FAILED)
 		return fail_starting(NULL);
-	return after_start_hooks(progress, RUNNING, STOPPING);
+	return progress == HOOKS_DONE ? RUNNING : STARTING;
 }
 
 static enum phase enter_running(void)
