@@ -317,11 +317,6 @@ static int start_command(struct list *list, char *problem, size_t size)
 	return 0;
 }
 
-static int64_t earlier(int64_t a_ns, int64_t b_ns)
-{
-	return b_ns >= 0 && b_ns < a_ns ? b_ns : a_ns;
-}
-
 static int start_step(struct list *list, char *problem, size_t size)
 {
 	const struct step *step = step_of(list);
@@ -333,7 +328,7 @@ static int start_step(struct list *list, char *problem, size_t size)
 	list->started_ns = clock_now_ns();
 	if (step->how == BY_REQUEST)
 		limit_ns += REQUEST_SLACK_NS;
-	list->limit_ns = earlier(list->started_ns + limit_ns, list->end_ns);
+	list->limit_ns = earlier_ns(list->started_ns + limit_ns, list->end_ns);
 	switch (step->how) {
 	case BY_COMMAND:
 		return start_command(list, problem, size);

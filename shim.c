@@ -103,13 +103,6 @@ static uint8_t kept[SIGNAL_LAST + 1]; /* signals that came before there was an a
 
 /* --- what the actions are made of --- */
 
-static int64_t earlier(int64_t a_ns, int64_t b_ns)
-{
-	if (a_ns < 0 || b_ns < 0)
-		return a_ns < 0 ? b_ns : a_ns;
-	return a_ns < b_ns ? a_ns : b_ns;
-}
-
 /* Why it is not ready, for /readyz; NULL: it is. */
 static const char *unready_reason(void)
 {
@@ -462,7 +455,7 @@ static void begin_linger(void)
 	}
 	forward_rest(SIGTERM);
 	if (!o.until_empty)
-		deadline_ns = earlier(clock_now_ns() + o.linger_ns, kill_ns);
+		deadline_ns = earlier_ns(clock_now_ns() + o.linger_ns, kill_ns);
 }
 
 static enum phase linger(const struct event *event)
@@ -491,7 +484,7 @@ static enum phase linger(const struct event *event)
 static enum phase stop_rest(const struct event *event)
 {
 	begin_stop(event->signo);
-	deadline_ns = earlier(deadline_ns, kill_ns);
+	deadline_ns = earlier_ns(deadline_ns, kill_ns);
 	if (!o.until_empty)
 		return pass_on(event);
 	sent_stop_signal = o.stop_signal ? o.stop_signal : forward_rewrite(&o, event->signo);
@@ -635,7 +628,7 @@ static enum phase enter_draining(void)
 
 	if (!is_watching && !is_hooked)
 		return STOPPING;
-	deadline_ns = earlier(facts.stop_ns + TELL_DRAIN_AFTER_NS, end_ns);
+	deadline_ns = earlier_ns(facts.stop_ns + TELL_DRAIN_AFTER_NS, end_ns);
 	termlog_write(&facts, false);
 	return DRAINING;
 }
@@ -647,7 +640,7 @@ static enum phase enter_stopping(void)
 	int signo = facts.stop_signal ? facts.stop_signal : SIGTERM;
 	sent_stop_signal = o.stop_signal ? o.stop_signal : forward_rewrite(&o, signo);
 	forward_stop(&o, sent_stop_signal);
-	deadline_ns = earlier(clock_now_ns() + CONTINUE_AFTER_NS, kill_ns);
+	deadline_ns = earlier_ns(clock_now_ns() + CONTINUE_AFTER_NS, kill_ns);
 	termlog_write(&facts, false);
 	return STOPPING;
 }
@@ -801,10 +794,11 @@ static enum occasion classify(const struct event *event)
 static void step(void)
 {
 	struct event event;
-	int64_t helpers_ns = earlier(hooks_deadline_ns(), ready_deadline_ns());
+	int64_t helpers_ns = earlier_ns(hooks_deadline_ns(), ready_deadline_ns());
 
 	/* 0 asks for a look, and is earlier than anything. */
-	signals_next(earlier(deadline_ns, earlier(helpers_ns, watcher_deadline_ns())), &event);
+	signals_next(
+		earlier_ns(deadline_ns, earlier_ns(helpers_ns, watcher_deadline_ns())), &event);
 	enum occasion occasion = classify(&event);
 	if (occasion != ON_NOTHING)
 		move_on(table[phase][occasion](&event), occasion_names[occasion]);

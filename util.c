@@ -541,3 +541,10 @@ size_t utf8_cut(const char *text, size_t length, size_t max)
 		lead--;
 	return ((unsigned char)text[lead] & 0xC0) == 0xC0 ? lead : max;
 }
+
+int64_t earlier_ns(int64_t a_ns, int64_t b_ns)
+{
+	if (a_ns < 0 || b_ns < 0)
+		return a_ns < 0 ? b_ns : a_ns;
+	return a_ns < b_ns ? a_ns : b_ns;
+}

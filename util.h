@@ -50,6 +50,9 @@ char *format_duration(int64_t ns, char buf[DURATION_SIZE]);
 int64_t clock_now_ns(void);
 int64_t clock_wall_ns(void);
 
+/* The earlier of two times, of which one below 0 is never. */
+int64_t earlier_ns(int64_t a_ns, int64_t b_ns);
+
 /* The part after the last slash. */
 const char *base_name(const char *path);
 

@@ -53,11 +53,11 @@ END_TEST
 
 START_TEST(earlier_knows_never)
 {
-	ck_assert_int_eq(earlier(-1, -1), -1);
-	ck_assert_int_eq(earlier(5, -1), 5);
-	ck_assert_int_eq(earlier(-1, 5), 5);
-	ck_assert_int_eq(earlier(0, 5), 0);
-	ck_assert_int_eq(earlier(7, 5), 5);
+	ck_assert_int_eq(earlier_ns(-1, -1), -1);
+	ck_assert_int_eq(earlier_ns(5, -1), 5);
+	ck_assert_int_eq(earlier_ns(-1, 5), 5);
+	ck_assert_int_eq(earlier_ns(0, 5), 0);
+	ck_assert_int_eq(earlier_ns(7, 5), 5);
 }
 END_TEST
 
