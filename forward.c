@@ -55,7 +55,12 @@ static int send_group(int signo)
 		errno = ESRCH;
 		return -1;
 	}
-	return procs_send_group(app, signo);
+	if (procs_send_group(app, signo) == 0)
+		return 0;
+	/* Nobody is left in the group, and the app lives: it has moved to another one. */
+	if (errno == ESRCH && app && !app_has_ended)
+		return kill(app, signo);
+	return -1;
 }
 
 /* Everything but shim and its helpers. kill(2) reaches all at one instant, so that nobody forks out

@@ -101,20 +101,6 @@ bool log_prints(enum level level)
 	return level <= state.level;
 }
 
-/*
- * The write to a pipe without a reader raised SIGPIPE, which is blocked and would be taken for one
- * that was sent to be passed on. The kernel queues it for this thread alone, and those are taken
- * first: one that was really sent is not lost. The raw call, since libc's sigset functions know
- * fewer signals.
- */
-static void take_sigpipe(void)
-{
-	const uint64_t set = SIGNAL_BIT(SIGPIPE);
-	const struct timespec at_once = {0, 0};
-
-	(void)syscall(SYS_rt_sigtimedwait, &set, NULL, &at_once, sizeof set); /* none there: fine */
-}
-
 /* A terminal knows no RWF_NOWAIT; another open file of it can be non-blocking without the app
  * noticing. */
 static int reopen_terminal(int fd)
@@ -162,8 +148,8 @@ static void write_line(int fd, char *text, size_t length)
 	if (written < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EPERM ||
 				   errno == EINVAL || (errno == EAGAIN && is_regular_file(fd))))
 		written = write_plain(fd, &iov);
-	if (written < 0 && errno == EPIPE)
-		take_sigpipe();
+	if (written < 0)
+		take_signal_of(errno);
 }
 
 static void add_text(struct line *line, const char *text)
@@ -317,8 +303,7 @@ void log_write(int fd, const char *text)
 		} else if (errno == EAGAIN) {
 			(void)poll(&writable, 1, -1); /* somebody made it non-blocking */
 		} else if (errno != EINTR) {
-			if (errno == EPIPE)
-				take_sigpipe();
+			take_signal_of(errno);
 			return;
 		}
 	}

@@ -66,6 +66,7 @@ static bool empty_wanted;
 static bool kernel_reaping_allowed;
 static bool orphans_are_said;
 static int signal_fd = -1; /* open while the kernel reaps */
+static unsigned signals_in_a_row;
 
 static void set_sigchld(void (*disposition)(int))
 {
@@ -374,8 +375,19 @@ static struct timespec *time_left(int64_t deadline_ns, struct timespec *left)
 	return left;
 }
 
+/*
+ * A write beyond RLIMIT_FSIZE (the log in a file, the termination message) and one to a broken pipe
+ * raise a signal in shim, as if it had sent it to itself. It is not for the app.
+ */
+static bool is_own_doing(int signo, pid_t sender)
+{
+	return (signo == SIGXFSZ || signo == SIGPIPE) && sender == getpid();
+}
+
 static bool signal_event(int signo, pid_t sender, struct event *event)
 {
+	if (is_own_doing(signo, sender))
+		return false;
 	*event = (struct event){.kind = EVENT_SIGNAL, .signo = signo, .sender = sender};
 	return true;
 }
@@ -488,20 +500,44 @@ static bool find_unseen(struct event *event)
 	return false;
 }
 
-void signals_next(int64_t deadline_ns, struct event *event)
+/*
+ * Somebody may send signals faster than they can be passed on. The kernel hands out the lowest
+ * number first, so SIGCHLD might never come, and no wait would ever end for its deadline: hence a
+ * look at the children now and then, and a deadline that has come is told after one signal more.
+ */
+static bool is_overdue(int64_t deadline_ns)
 {
+	enum { LOOK_EVERY = 256 };
+
+	if (signals_in_a_row == 0)
+		return false;
+	if (signals_in_a_row % LOOK_EVERY == 0 && signal_fd < 0)
+		reap_pending = true;
+	return deadline_ns > 0 && clock_now_ns() >= deadline_ns;
+}
+
+static void next_event(int64_t deadline_ns, struct event *event)
+{
+	bool overdue = is_overdue(deadline_ns);
+
 	*event = (struct event){.kind = EVENT_DEADLINE};
 	for (;;) {
 		if (pidfds_pending && find_unseen(event))
 			return;
 		if (reap_pending && reap(event))
 			return;
-		if (deadline_ns == 0)
+		if (deadline_ns == 0 || overdue)
 			return;
 		if (signal_fd < 0 ? wait_for_signal(deadline_ns, event)
 				  : wait_for_any(deadline_ns, event))
 			return;
 	}
+}
+
+void signals_next(int64_t deadline_ns, struct event *event)
+{
+	next_event(deadline_ns, event);
+	signals_in_a_row = event->kind == EVENT_SIGNAL ? signals_in_a_row + 1 : 0;
 }
 
 uint64_t signals_take_pending(uint64_t set)

@@ -67,9 +67,9 @@ void signals_want_empty(void);
 
 /*
  * Blocks until something happens or the CLOCK_MONOTONIC time deadline_ns has come (< 0: none; 0:
- * only reap what has ended already). Ends of children come first, then signals, then the deadline.
- * Orphans are reaped on the way and are no event. Never fails: what the kernel refuses is done a
- * plainer way.
+ * only reap what has ended already). Ends of children come first, then signals, then the deadline;
+ * but no flood of signals holds up the other two. Orphans are reaped on the way and are no event.
+ * Never fails: what the kernel refuses is done a plainer way.
  */
 void signals_next(int64_t deadline_ns, struct event *event);
 

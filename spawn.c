@@ -229,6 +229,7 @@ int spawn_run(struct spawn *s)
 {
 	char stack[CHILD_STACK] __attribute__((aligned(16)));
 	int flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
+	char *name = s->argv[0], *before = s->argv[-1];
 
 	s->stage = SPAWN_DONE;
 	s->error = s->group_error = s->terminal_error = 0;
@@ -236,6 +237,10 @@ int spawn_run(struct spawn *s)
 	s->pid = clone(child_main, stack + sizeof stack, flags | CLONE_PIDFD, s, &s->pidfd);
 	if (s->pid < 0 && errno != EAGAIN && errno != ENOMEM)
 		s->pid = clone(child_main, stack + sizeof stack, flags, s);
+	/* A script that went to the shell has left its path there, which was on the child's stack.
+	 */
+	s->argv[0] = name;
+	s->argv[-1] = before;
 	if (s->pid < 0) {
 		s->stage = SPAWN_FORK;
 		s->error = errno;

@@ -124,6 +124,8 @@ static size_t write_at(off_t at, const char *buf, size_t n)
 		ssize_t put = pwrite(descriptor, buf + done, n - done, at + (off_t)done);
 		if (put < 0 && errno == EINTR)
 			continue;
+		if (put < 0)
+			take_signal_of(errno);
 		if (put == 0)
 			errno = ENOSPC;
 		if (put <= 0)

@@ -11,7 +11,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "shim.h"
 
@@ -547,4 +549,17 @@ int64_t earlier_ns(int64_t a_ns, int64_t b_ns)
 	if (a_ns < 0 || b_ns < 0)
 		return a_ns < 0 ? b_ns : a_ns;
 	return a_ns < b_ns ? a_ns : b_ns;
+}
+
+void take_signal_of(int error)
+{
+	const int signo = error == EPIPE ? SIGPIPE : error == EFBIG ? SIGXFSZ : 0;
+	const uint64_t set = signo ? SIGNAL_BIT(signo) : 0;
+	const struct timespec at_once = {0, 0};
+	int saved_errno = errno;
+
+	/* The raw call, since libc's sigset functions know fewer signals. */
+	if (signo)
+		(void)syscall(SYS_rt_sigtimedwait, &set, NULL, &at_once, sizeof set);
+	errno = saved_errno;
 }

@@ -46,6 +46,14 @@ enum { DURATION_SIZE = 24 };
 /* "0.3s", "25.0s", "3m12s", "2h05m", "4d03h": what a person reads. Returns buf. */
 char *format_duration(int64_t ns, char buf[DURATION_SIZE]);
 
+/*
+ * After a write that failed with this errno: EPIPE came with SIGPIPE, EFBIG with SIGXFSZ, which is
+ * blocked and would be taken for one that was sent to be passed on. It is taken away; the kernel
+ * queues it for this thread alone, and those are taken first, so one that was really sent is not
+ * lost. Keeps errno.
+ */
+void take_signal_of(int error);
+
 /* CLOCK_MONOTONIC, and CLOCK_REALTIME (for text only, never for a deadline). */
 int64_t clock_now_ns(void);
 int64_t clock_wall_ns(void);

@@ -1,6 +1,8 @@
 """What happens between two system calls of shim's: strace makes that time long."""
 
+import signal
 import subprocess
+import threading
 
 from harness import equal, eventually, proc_children, scenario, tool
 
@@ -48,3 +50,52 @@ def a_child_ends_while_reaping_changes_hands(case):
     finally:
         tracer.kill()
         tracer.wait()
+
+
+class Flood:
+    """SIGUSR1 faster than the init passes it on: each kill(2) of the init takes long."""
+
+    def __init__(self, case, init):
+        self.init = init
+        self.tracer = slow_down(case, init, "kill", 20)
+        self.over = threading.Event()
+        self.sender = threading.Thread(target=self.send)
+
+    def send(self):
+        while not self.over.wait(0.002):
+            try:
+                self.init.signal(signal.SIGUSR1)
+            except ProcessLookupError:
+                return
+
+    def __enter__(self):
+        self.sender.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.sender.join()
+        self.tracer.kill()
+        self.tracer.wait()
+
+
+@scenario(modes=("pid1", "plain", "kernel", "sub"), limit=40)
+def a_flood_of_signals_hides_no_end(case):
+    """SIGUSR1 has a lower number than SIGCHLD, so the kernel hands it out first, always."""
+    init = case.start(["signals", "15", "6"])
+    init.line("^ready")
+    app = init.app()
+    with Flood(case, init):
+        init.line("^got 10$", count=3)
+        init.signal(signal.SIGKILL, app)
+        equal(init.wait(20), 137)
+
+
+@scenario(modes=("pid1", "plain", "kernel", "sub"), limit=40)
+def a_flood_of_signals_stops_no_clock(case):
+    """The budget ends while signals are pending all the time."""
+    init = case.start(["ignore", "10", "15"], opts=["--grace", "2s"])
+    init.line("^ready")
+    with Flood(case, init):
+        init.signal(signal.SIGTERM)
+        equal(init.wait(20), 137)
