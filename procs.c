@@ -142,17 +142,28 @@ static bool visit_entry(const struct directory_entry *entry,
 	return visit(&p, context);
 }
 
+/* An empty folder is not, nor is the /proc of an outer namespace (unshare -p without a mount):
+ * there, the numbers are those of strangers. */
+static bool is_own_proc(int fd)
+{
+	char self[16];
+	long pid;
+	ssize_t length = readlinkat(fd, "self", self, sizeof self - 1);
+
+	self[length < 0 ? 0 : length] = '\0';
+	return parse_number(self, 1, INT32_MAX, &pid) == 0 && pid == getpid();
+}
+
 int procs_each(bool (*visit)(const struct proc *p, void *context), void *context)
 {
 	_Alignas(struct directory_entry) char entries[2048];
 	long length;
 	bool go_on = true;
-	struct proc self;
 	int fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		return -1;
-	if (!read_stat(getpid(), &self)) { /* an empty folder, or the /proc of another namespace */
+	if (!is_own_proc(fd)) {
 		(void)close(fd);
 		errno = ENOENT;
 		return -1;
