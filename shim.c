@@ -428,12 +428,10 @@ static enum phase leave(const struct event *event)
 	return leave_if_over();
 }
 
-/* Is there anybody but shim's own helpers? */
+/* Is there anybody but shim's own helpers? Without helpers, wait4() has just said so. */
 static bool is_anyone_left(void)
 {
-	char nobody[1];
-
-	return !procs_spares_any() || procs_names(nobody, sizeof nobody) != 0;
+	return !procs_spares_any() || procs_has_children();
 }
 
 static enum phase count_rest(const struct event *event)

@@ -375,19 +375,8 @@ static struct timespec *time_left(int64_t deadline_ns, struct timespec *left)
 	return left;
 }
 
-/*
- * A write beyond RLIMIT_FSIZE (the log in a file, the termination message) and one to a broken pipe
- * raise a signal in shim, as if it had sent it to itself. It is not for the app.
- */
-static bool is_own_doing(int signo, pid_t sender)
-{
-	return (signo == SIGXFSZ || signo == SIGPIPE) && sender == getpid();
-}
-
 static bool signal_event(int signo, pid_t sender, struct event *event)
 {
-	if (is_own_doing(signo, sender))
-		return false;
 	*event = (struct event){.kind = EVENT_SIGNAL, .signo = signo, .sender = sender};
 	return true;
 }
