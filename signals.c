@@ -52,6 +52,7 @@ struct child {
 	pid_t pid; /* 0: a free slot */
 	int pidfd;
 	bool ended;
+	bool stopped; /* that was told, so the kernel does not tell it again */
 };
 
 static uint64_t taken; /* the signals that are blocked and waited for */
@@ -61,7 +62,7 @@ static struct child children[SIGNALS_CHILDREN];
 static size_t child_slots;  /* slots in use, holes included */
 static bool pidfds_pending; /* the kernel reaped until now: somebody may have gone unseen */
 static bool reap_pending;   /* an end was announced and not yet looked for */
-static int stops_wanted;    /* WUNTRACED, or 0 */
+static int stops_wanted;    /* WUNTRACED | WCONTINUED, or 0 */
 static bool empty_wanted;
 static bool kernel_reaping_allowed;
 static bool orphans_are_said;
@@ -156,7 +157,7 @@ void signals_forget(pid_t pid)
 
 void signals_watch_stops(void)
 {
-	stops_wanted = WUNTRACED;
+	stops_wanted = WUNTRACED | WCONTINUED;
 	kernel_reaping_allowed = false;
 }
 
@@ -326,6 +327,25 @@ static bool none_left(struct event *event)
 	return true;
 }
 
+/* A child that has ended keeps its slot for the sake of its group, while an orphan may have its
+ * number by now. */
+static struct child *find_living(pid_t pid)
+{
+	struct child *child = find_child(pid);
+
+	return child && !child->ended ? child : NULL;
+}
+
+/* True when it is an event: a watched child was stopped. */
+static bool stop_event(struct child *child, int status, struct event *event)
+{
+	if (!child)
+		return false;
+	child->stopped = WIFSTOPPED(status);
+	*event = (struct event){.kind = EVENT_STOPPED, .pid = child->pid, .status = status};
+	return child->stopped;
+}
+
 /* Reaps what has ended. True when that is an event; the rest is left for the next call. */
 static bool reap(struct event *event)
 {
@@ -346,11 +366,9 @@ static bool reap(struct event *event)
 			return fewer;
 		}
 
-		struct child *child = find_child(pid);
-		if (WIFSTOPPED(status)) {
-			*event =
-				(struct event){.kind = EVENT_STOPPED, .pid = pid, .status = status};
-			if (child)
+		struct child *child = find_living(pid);
+		if (WIFSTOPPED(status) || WIFCONTINUED(status)) {
+			if (stop_event(child, status, event))
 				return true;
 			continue;
 		}
@@ -543,7 +561,10 @@ uint64_t signals_take_pending(uint64_t set)
 bool signals_is_stopped(pid_t pid)
 {
 	siginfo_t info = {.si_pid = 0};
+	const struct child *child = find_child(pid);
 
+	if (child && child->stopped)
+		return true;
 	return waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
 	       info.si_pid == pid;
 }

@@ -2,9 +2,23 @@
 
 import signal
 
-from harness import check, equal, read, scenario, tool
+from harness import check, equal, eventually, proc_status, read, scenario, tool
 
 LAST_PID = "/proc/sys/kernel/ns_last_pid"
+
+
+@scenario()
+def the_number_of_the_app_is_used_again(case):
+    """Its slot is kept for the sake of its group, but an orphan with its number is an orphan."""
+    orphan = f"echo $(($1 - 1)) >{LAST_PID}; sleep 0.1 & echo orphan $!"
+    daemon = f"sleep 0.3; sh -c '{orphan}' sh $1; sleep 0.4; echo bye"
+    case.path("daemon", daemon)
+    script = f"echo app $$; setsid sh {case.dir}/daemon $$ & exit 4"
+    init = case.run(["/bin/sh", "-c", script], opts=["--until-empty"])
+    equal(init.status, 4)
+    equal(init.line("^orphan (.*)").group(1), init.line("^app (.*)").group(1))
+    check("bye" in init.lines(), init.out)
+    equal(init.err, "")
 
 
 @scenario(modes=("pid1", "plain"))
@@ -20,3 +34,16 @@ def the_proc_of_an_outer_namespace(case):
     equal(init.wait(), 143)
     check("handled" in init.lines(), init.out)
     check("shim:" not in init.err, init.err)
+
+
+@scenario(modes=("sub",))
+def a_stop_that_was_told_is_not_told_again(case):
+    """On a terminal shim asks for the app's stops, and remembers that it still is stopped."""
+    init = case.start(["hold"], opts=["-c"], tty="front")
+    init.line("ready", "tty")
+    app = init.app()
+    init.signal(signal.SIGSTOP, app)
+    eventually(lambda: proc_status(app).get("State", "?")[0] == "T", "the app is stopped")
+    init.quiet(0.2)
+    init.signal(signal.SIGTERM)
+    equal(init.wait(), 143)
