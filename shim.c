@@ -98,8 +98,8 @@ static bool has_looked;          /* whether anybody is left */
 static bool is_lingering;        /* those that the app left behind have been told */
 static bool rest_is_gone;        /* there are none (any more) */
 static bool post_stop_began;
-static bool hooks_are_over;           /* post-stop hooks included */
-static uint8_t kept[SIGNAL_LAST + 1]; /* signals that came before there was an app, how often */
+static bool hooks_are_over;            /* post-stop hooks included */
+static uint32_t kept[SIGNAL_LAST + 1]; /* signals that came before there was an app, how often */
 
 /* --- what the actions are made of --- */
 
@@ -179,7 +179,7 @@ static enum phase bug(const struct event *event)
 
 static enum phase keep(const struct event *event)
 {
-	if (kept[event->signo] < UINT8_MAX)
+	if (kept[event->signo] < UINT32_MAX)
 		kept[event->signo]++;
 	return phase;
 }
@@ -637,6 +637,8 @@ static enum phase enter_stopping(void)
 		return FINISHING;
 	int signo = facts.stop_signal ? facts.stop_signal : SIGTERM;
 	sent_stop_signal = o.stop_signal ? o.stop_signal : forward_rewrite(&o, signo);
+	if (!sent_stop_signal) /* a hook failed, and a dropped TERM would end nothing */
+		sent_stop_signal = SIGTERM;
 	forward_stop(&o, sent_stop_signal);
 	deadline_ns = earlier_ns(clock_now_ns() + CONTINUE_AFTER_NS, kill_ns);
 	termlog_write(&facts, false);

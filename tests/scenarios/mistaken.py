@@ -2,7 +2,7 @@
 
 import signal
 
-from harness import check, equal, eventually, proc_status, read, scenario, tool
+from harness import NAMED, check, equal, eventually, proc_status, read, scenario, tool
 
 LAST_PID = "/proc/sys/kernel/ns_last_pid"
 
@@ -36,6 +36,24 @@ def the_proc_of_an_outer_namespace(case):
     check("shim:" not in init.err, init.err)
 
 
+@scenario(modes=NAMED)
+def signals_kept_for_the_app_are_counted(case):
+    """Real-time signals that are queued before the app exists reach it one for one, too."""
+    target = case.path("up")
+    init = case.start(
+        ["signals"],
+        opts=["--wait-for", "file:" + target, "--wait-interval", "50ms"],
+        prefix=["-b", "40"],
+    )
+    init.line("waiting for", "err")
+    for _ in range(600):
+        init.signal(40)
+    case.path("up", "")
+    init.line("^got 40$", count=600)
+    init.quiet(0.2)
+    equal(init.lines().count("got 40"), 600)
+
+
 @scenario(modes=("sub",))
 def a_stop_that_was_told_is_not_told_again(case):
     """On a terminal shim asks for the app's stops, and remembers that it still is stopped."""
@@ -47,3 +65,10 @@ def a_stop_that_was_told_is_not_told_again(case):
     init.quiet(0.2)
     init.signal(signal.SIGTERM)
     equal(init.wait(), 143)
+
+
+@scenario()
+def a_failed_hook_ends_an_app_that_is_sent_no_term(case):
+    """-r TERM:0 drops what comes. Here nothing came, and the app has to end."""
+    init = case.run(["hold"], opts=["-r", "TERM:0", "--post-start", "false"])
+    equal(init.status, 1)
