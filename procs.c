@@ -223,6 +223,21 @@ int procs_send_group(pid_t leader, int signo)
 	return reached > 0 ? 0 : -1;
 }
 
+static bool find_child(const struct proc *p, void *context)
+{
+	bool *is_found = context;
+
+	*is_found = p->parent == getpid();
+	return !*is_found;
+}
+
+bool procs_has_children(void)
+{
+	bool is_found = false;
+
+	return procs_each(find_child, &is_found) < 0 || is_found;
+}
+
 struct names {
 	char *buf;
 	size_t size, length;

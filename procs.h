@@ -33,6 +33,13 @@ int procs_signal(int signo, pid_t except);
  * stopped. Group 0 is every group. As above. */
 int procs_signal_group(int signo, pid_t group, bool stopped_only);
 
+/*
+ * Has shim a child that is not spared? Who is below one counts with it, since orphans become
+ * children; who entered the container from outside (kubectl exec) does not, since nothing tells of
+ * its end. True without /proc.
+ */
+bool procs_has_children(void);
+
 /* "worker (23), python3 (31) and 4 more". Returns how many there are, or -1 when /proc cannot be
  * read. */
 int procs_names(char *buf, size_t size);
