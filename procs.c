@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -32,6 +33,12 @@ static pid_t spared[PROCS_HELPERS];
 bool procs_is_init(void)
 {
 	return gettid() == 1;
+}
+
+void procs_adopt(void)
+{
+	if (!procs_is_init())
+		(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }
 
 void procs_spare(pid_t pid, bool on)

@@ -22,6 +22,9 @@ struct proc {
 /* Is shim PID 1, and the others therefore the container? */
 bool procs_is_init(void);
 
+/* When shim is not: from now on orphans below it become its children. Refused: as before. */
+void procs_adopt(void);
+
 /* Calls visit for each until it returns false. 0, or -1 when /proc cannot be read. */
 int procs_each(bool (*visit)(const struct proc *p, void *context), void *context);
 

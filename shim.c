@@ -135,6 +135,8 @@ static void begin_stop(int signo)
 {
 	facts.stop_signal = signo;
 	facts.stop_ns = clock_now_ns();
+	if (o.personality == AS_SHIM) /* behind a shell that dies at once the app is an orphan */
+		procs_adopt();
 	if (o.grace_ns >= 0)
 		kill_ns = facts.stop_ns + outcome_kill_after_ns(o.grace_ns);
 }

@@ -127,6 +127,17 @@ def p36_behind_a_shell(case):
         case.close()
 
 
+@scenario(modes=("sub",))
+def p36_behind_a_shell_without_subreaper(case):
+    """Neither PID 1 nor told to reap (docker run --init and our ENTRYPOINT, a pod with one PID
+    namespace): the shell dies of the stop signal, and the app behind it still has its time."""
+    init = case.start(["/bin/sh", "-c", f"{case.payload} slow 15 200 0; true"], subreaper=False)
+    init.line("^ready")
+    init.signal(TERM)
+    equal(init.wait(), 143)
+    check("flushed" in init.lines(), init.out)
+
+
 @scenario(limit=30)
 def p36_behind_a_shell_python(case):
     program = case.path(
