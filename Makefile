@@ -2,7 +2,7 @@
 
 TLS     = 1
 OBJECTS = shim.o app.o setup.o options.o compat.o voices.o scan.o explain.o signals.o spawn.o \
-	execerror.o terminal.o forward.o procs.o descriptors.o outcome.o hooks.o waits.o watcher.o \
+	execerror.o terminal.o forward.o procs.o privs.o caps.o accounts.o descriptors.o outcome.o hooks.o waits.o watcher.o \
 	ready.o workers.o status.o dialogue.o health.o health_answer.o health_client.o health_prober.o drain.o \
 	owners.o sockets.o sockets_parse.o target.o probe.o wait.o net.o resolve.o http.o \
 	http_server.o termlog.o termtext.o termjson.o oom.o out.o install.o paths.o log.o util.o \
@@ -75,12 +75,12 @@ build/linux-headers:
 # --- tests --------------------------------------------------------------------------------------
 
 PACKAGES_BUILD = gcc make musl-tools linux-libc-dev libbearssl-dev
-PACKAGES_CHECK = $(PACKAGES_BUILD) check pkg-config python3 strace util-linux procps mandoc \
+PACKAGES_CHECK = $(PACKAGES_BUILD) check libcap-dev pkg-config python3 strace util-linux procps mandoc \
 	shellcheck tini dumb-init catatonit busybox-static docker.io runc podman \
 	nginx-light openssl iproute2 python3-yaml wrk
 PACKAGES_DEMO  = $(PACKAGES_BUILD) python3 util-linux
 PACKAGES_FUZZ  = $(PACKAGES_BUILD) clang libclang-rt-dev
-PACKAGES_LINT  = $(PACKAGES_BUILD) check clang clang-tidy clang-format cppcheck shellcheck mandoc
+PACKAGES_LINT  = $(PACKAGES_BUILD) check libcap-dev clang clang-tidy clang-format cppcheck shellcheck mandoc
 
 ASAN       = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 UNIT_TESTS = $(basename $(notdir $(wildcard tests/unit/test_*.c)))
@@ -97,7 +97,7 @@ build/unit/%.o: %.c
 build/unit/test_%: tests/unit/test_%.c build/unit/libshim.a
 	@echo "  TEST  $<"
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -g $(ASAN) $(COVERAGE) -I. -MMD -o $@ $< \
-		build/unit/libshim.a $(if $(filter 1,$(TLS)),-lbearssl) $$(pkg-config --cflags --libs check)
+		build/unit/libshim.a $(if $(filter 1,$(TLS)),-lbearssl) $$(pkg-config --cflags --libs check) -lcap
 
 # The client side alone, as a program, for the tests against real servers.
 TOOL_OBJECTS = http.o target.o probe.o wait.o net.o resolve.o log.o util.o out.o voices.o \

@@ -12,6 +12,7 @@
 #include "descriptors.h"
 #include "forward.h"
 #include "log.h"
+#include "privs.h"
 #include "procs.h"
 #include "ready.h"
 #include "spawn.h"
@@ -66,6 +67,8 @@ pid_t app_start(const struct options *o, int *status, char *reason, size_t size)
 		.argv = o->command,
 		.placement = o->placement,
 		.terminal = is_ours ? terminal : -1,
+		.environment = privs_environment(),
+		.drops_privileges = true,
 		.attach_terminal = true,
 		.clean_signals = o->reset_signals,
 		.hand_on_sockets = !o->keep_descriptors,

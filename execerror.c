@@ -286,6 +286,8 @@ size_t spawn_explain(const struct spawn *s, char *buf, size_t size)
 
 	if (s->stage == SPAWN_EXEC)
 		explain_exec(s, reason, sizeof reason);
+	else if (s->stage == SPAWN_PRIVS)
+		(void)format_text(reason, sizeof reason, "%s: %s", s->call, error_text(s->error));
 	else
 		explain_fork(s->error, reason, sizeof reason);
 	if (s->stage == SPAWN_EXEC)

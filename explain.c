@@ -12,6 +12,7 @@
 #include "log.h"
 #include "options.h"
 #include "outcome.h"
+#include "privs.h"
 #include "util.h"
 
 static void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -58,7 +59,7 @@ static const char *scope_words(enum scope scope)
 
 static void say_start(const struct options *o)
 {
-	char text[DURATION_SIZE];
+	char text[DURATION_SIZE], privileges[700];
 
 	say("start\n");
 	say_list("wait for", &o->wait_for);
@@ -70,6 +71,8 @@ static void say_start(const struct options *o)
 	for (char **word = o->command; word && *word; word++)
 		say(" %s", *word);
 	say("\n");
+	if (*privs_describe(o, privileges, sizeof privileges))
+		say("  %s\n", privileges);
 	say_list("post-start", &o->hooks[HOOK_POST_START]);
 	if (o->health)
 		say("  ready: /readyz on %s%s%s\n", o->health,

@@ -494,6 +494,15 @@ bool hooks_is_busy(enum hook_kind kind)
 	return lists[kind].is_busy;
 }
 
+bool hooks_has_commands(void)
+{
+	for (int kind = HOOK_POST_START; kind < HOOK_KINDS; kind++)
+		for (size_t i = 0; i < lists[kind].count; i++)
+			if (lists[kind].steps[i].how == BY_COMMAND)
+				return true;
+	return false;
+}
+
 static bool is_pausing(const struct list *list)
 {
 	return list->is_busy && step_of(list)->how == BY_PAUSE;

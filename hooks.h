@@ -54,6 +54,9 @@ void hooks_cancel(enum hook_kind kind, const char *why);
 
 bool hooks_is_busy(enum hook_kind kind);
 
+/* Are there commands among those that run once the app has started? */
+bool hooks_has_commands(void);
+
 /* The step that runs, for a person: "pre-stop sleep:5s", or "". Returns buf. */
 const char *hooks_running(char *buf, size_t size);
 

@@ -17,6 +17,7 @@
 #include "log.h"
 #include "options.h"
 #include "paths.h"
+#include "privs.h"
 #include "procs.h"
 #include "ready.h"
 #include "signals.h"
@@ -176,7 +177,7 @@ int setup_all(struct options *o, struct termlog_facts *facts)
 	facts->exit_code = -1;
 	facts->memory_limit = -1;
 	facts->app = o->command ? base_name(o->command[0]) : NULL;
-	if (waits_init(o, error, sizeof error) == 0 &&
+	if (privs_init(o, error, sizeof error) == 0 && waits_init(o, error, sizeof error) == 0 &&
 		hooks_init(o, facts, error, sizeof error) == 0 &&
 		ready_init(o, error, sizeof error) == 0)
 		return 0;

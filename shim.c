@@ -21,6 +21,7 @@
 #include "log.h"
 #include "options.h"
 #include "outcome.h"
+#include "privs.h"
 #include "procs.h"
 #include "ready.h"
 #include "setup.h"
@@ -606,6 +607,7 @@ static enum phase enter_starting(void)
 	if (o.command && start_app() < 0)
 		return FINISHING;
 	app_release_inherited(&o);
+	privs_settle(&o, hooks_has_commands());
 	deliver_kept();
 	hooks_set_app(app, -1, "");
 	publish();

@@ -106,6 +106,10 @@ struct options {
 	const char *ready_probe; /* a target, or NULL */
 	const char *ready_file;  /* a path, or NULL */
 
+	const char *user; /* "USER[:GROUP]", or NULL: as shim */
+	const char *caps; /* a list (privs.h), or NULL: as shim */
+	bool no_new_privs;
+
 	const char *check; /* --check: a target */
 	int64_t check_timeout_ns;
 	bool explain;

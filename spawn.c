@@ -20,6 +20,7 @@
 
 #include "descriptors.h"
 #include "log.h"
+#include "privs.h"
 #include "signals.h"
 #include "terminal.h"
 #include "util.h"
@@ -38,6 +39,7 @@ const char *spawn_stage_name(enum spawn_stage stage)
 	static const char *const names[] = {
 		[SPAWN_DONE] = "done",
 		[SPAWN_FORK] = "fork",
+		[SPAWN_PRIVS] = "give privileges to",
 		[SPAWN_EXEC] = "execute",
 	};
 
@@ -139,13 +141,13 @@ static int execute(char **argv, char **environment)
 
 /* sd_listen_fds(3): passed sockets are for the process that LISTEN_PID names. When that was shim,
  * they are the child's now. */
-static void rename_listen_pid(void)
+static void rename_listen_pid(char **environment)
 {
 	static char variable[32];
 	static const char name[] = "LISTEN_PID=";
 	long pid;
 
-	for (char **p = environ; *p; p++) {
+	for (char **p = environment; *p; p++) {
 		if (strncmp(*p, name, sizeof name - 1) != 0)
 			continue;
 		if (parse_number(*p + sizeof name - 1, 1, INT32_MAX, &pid) == 0 &&
@@ -207,6 +209,7 @@ static void redirect_hook(void)
 __attribute__((no_sanitize_address)) static int child_main(void *context)
 {
 	struct spawn *s = context;
+	char **environment = s->environment ? s->environment : environ;
 
 	place(s);
 	if (s->is_hook)
@@ -214,12 +217,17 @@ __attribute__((no_sanitize_address)) static int child_main(void *context)
 	if (s->directory)
 		(void)!chdir(s->directory);
 	if (s->hand_on_sockets)
-		rename_listen_pid();
+		rename_listen_pid(environment);
+	if (s->drops_privileges && privs_become(&s->call) < 0) {
+		s->error = errno;
+		s->stage = SPAWN_PRIVS;
+		_exit(EXIT_SHIM);
+	}
 	if (s->clean_signals)
 		signals_restore_clean();
 	else
 		signals_restore_inherited();
-	s->error = execute(s->argv, s->environment ? s->environment : environ);
+	s->error = execute(s->argv, environment);
 	s->stage = SPAWN_EXEC;
 	log_note(NOTE_EXEC_FAILED, s->error, 0, s->argv[0]);
 	_exit(s->error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXEC);

@@ -14,6 +14,7 @@
 enum spawn_stage {
 	SPAWN_DONE, /* the program runs */
 	SPAWN_FORK,
+	SPAWN_PRIVS,
 	SPAWN_EXEC,
 	SPAWN_STAGES
 };
@@ -28,6 +29,7 @@ struct spawn {
 	bool clean_signals;    /* an empty mask and default dispositions, not what shim inherited */
 	const char *directory; /* to run in; NULL, or one that is gone: shim's own */
 	bool is_hook;          /* stdin is /dev/null, stdout is stderr, nothing else is inherited */
+	bool drops_privileges; /* as --user, --caps and --no-new-privs say (privs.h) */
 	bool hand_on_sockets;  /* LISTEN_PID that names shim is made to name the child */
 
 	/* Out. */
@@ -35,6 +37,7 @@ struct spawn {
 	int pidfd;              /* -1 where the kernel has none; the caller's to close */
 	enum spawn_stage stage; /* that failed */
 	int error;              /* errno of that stage */
+	const char *call;       /* SPAWN_PRIVS: what failed */
 	int group_error;        /* errno of setpgid(2), which is not fatal */
 	int terminal_error;     /* errno of handing over the terminal, which is not fatal */
 };
