@@ -341,7 +341,7 @@ static const struct row rows[] = {
 		.help = "run the app as this user (as shim itself)"},
 	{"", "caps", "LIST", read_path, AT(caps),
 		.expected = "a list of capabilities (such as none or net_bind_service,-chown)",
-		.help = "those that the app keeps: none, NAME, +NAME, -NAME"},
+		.help = "what the app keeps: none, NAME, +NAME, -NAME"},
 	{"", "no-new-privs", NULL, A_FLAG, AT(no_new_privs),
 		.help = "the app can gain none (setuid files and the like)"},
 	{"", "check", "TARGET", read_path, AT(check), .expected = "a target",
