@@ -166,7 +166,7 @@ def help_version_licence(case):
         init = case.run(words, dashes=False)
         equal((init.status, init.err), (0, ""), f"{words}")
         check(re.search(pattern, init.out, re.M), f"{words}: {init.out[:200]!r}")
-        check(max(len(line) for line in init.out.splitlines()) <= 100, f"{words}: wide lines")
+        check(max(len(line) for line in init.out.splitlines()) <= 80, f"{words}: wide lines")
 
 
 @scenario(modes=("pid1",))

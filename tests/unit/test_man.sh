@@ -33,22 +33,26 @@ check() {
 
 # The table as the compiler sees it, a line an option: its letters, its name, and its argument if it has one.
 cat >"$work/table.c" <<'EOF'
-#include "options.c"
+#include "options_table.h"
 #include <stdio.h>
 int main(int argc, char **argv)
 {
+	size_t count;
+	const struct row *rows = options_rows(&count);
+
 	(void)argv;
 	for (size_t i = 0; argc > 1 && options_help(i); i++)
 		fputs(options_help(i), stdout);
-	for (const struct row *row = rows; argc == 1 && row < rows + ROWS; row++) {
+	for (const struct row *row = rows; argc == 1 && row < rows + count; row++) {
 		for (const char *c = row->shorts; *c; c++)
 			printf("-%c ", *c);
-		printf("--%s%s\n", row->name, row->argument ? " VALUE" : "");
+		printf("--%.*s%s\n", (int)options_name_length(row), row->usage,
+			*options_argument(row) ? " VALUE" : "");
 	}
 	return 0;
 }
 EOF
-${CC:-gcc} -std=c11 -D_GNU_SOURCE -I. -o "$work/table" "$work/table.c" util.c http.c || exit 1
+${CC:-gcc} -std=c11 -D_GNU_SOURCE -I. -o "$work/table" "$work/table.c" options.c usage.c util.c http.c || exit 1
 "$work/table" | sort >"$work/table.txt"
 
 # "  -r, --rewrite FROM:TO        send …"; the second letter of an option is in its text: "(also -L)".
@@ -75,6 +79,11 @@ sed -n '/^\.Sh OPTIONS/,/^\.Sh LIFECYCLE/p' man/shim.1 | sed -n 's/^\.It Fl //p'
         echo "${flags# }$value"
     done | sort >"$work/man.txt"
 
+# The same headings over the same options, in the same order.
+"$work/table" help | sed -nE 's/^([A-Z][A-Za-z ]*):$/\1/p; s/^  (-.,|   ) (--[a-z-]*).*/\2/p' >"$work/help.order"
+sed -n '/^\.Sh OPTIONS/,/^\.Sh LIFECYCLE/p' man/shim.1 |
+    sed -n 's/^\.Ss //p; s/^\.It Fl \(.*, \)*-\([a-z-]*\).*/--\2/p' >"$work/man.order"
+
 # Options named in the running text must exist, too.
 grep -o -e 'Fl -[a-z][a-z-]*' man/shim.1 | sed 's/Fl -/--/' | sort -u >"$work/mentioned.txt"
 grep -o -e '--[a-z-]*' "$work/table.txt" | sort -u >"$work/names.txt"
@@ -84,6 +93,7 @@ comm -23 "$work/mentioned.txt" "$work/names.txt" >"$work/strangers.txt"
 check 'the table is read' test -s "$work/table.txt"
 same 'the help has exactly the options of the table' table.txt help.txt
 same 'the man page has exactly the options of the table' table.txt man.txt
+same 'the man page has them under the same headings and in the same order' help.order man.order
 same 'the man page mentions no other option' none.txt strangers.txt
 check 'mandoc finds no fault' mandoc -Tlint -W warning man/shim.1
 for section in NAME SYNOPSIS DESCRIPTION OPTIONS LIFECYCLE SIGNALS ENVIRONMENT 'EXIT STATUS' FILES EXAMPLES \

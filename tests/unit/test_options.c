@@ -309,9 +309,9 @@ static const struct {
 	{"-s", USAGE},
 	{"--", USAGE},
 	{"--grace 5", USAGE},
-	{"--scope x a", "--scope: 'x' is not a scope: child, group, session or all"},
-	{"--scope '' a", "--scope: '' is not a scope: child, group, session or all"},
-	{"--scope GROUP a", "--scope: 'GROUP' is not a scope: child, group, session or all"},
+	{"--scope x a", "--scope: 'x' is not child, group, session or all"},
+	{"--scope '' a", "--scope: '' is not child, group, session or all"},
+	{"--scope GROUP a", "--scope: 'GROUP' is not child, group, session or all"},
 	{"-r TERM a", "-r: 'TERM" NOT_REWRITE},
 	{"-r : a", "-r: ':" NOT_REWRITE},
 	{"-r TERM: a", "-r: 'TERM:" NOT_REWRITE},
@@ -370,6 +370,9 @@ static const struct {
 	{"-s- a", "--" LISTS},
 	{"--zebra a", "--zebra" LISTS},
 	{"--graec 5 a", "--graec: unknown option; did you mean --grace?"},
+	{"--drian 5 a", "--drian: unknown option; did you mean --drain?"},
+	{"--reaper a", "--reaper: unknown option; did you mean --subreaper?"},
+	{"--probe=x a", "--probe: unknown option; did you mean --ready-probe?"},
 	{"--Grace 5 a", "--Grace: unknown option; did you mean --grace?"},
 	{"--until a", "--until: unknown option; did you mean --until-empty?"},
 	{"--gr 5 a", "--gr: unknown option; did you mean --group?"},
@@ -524,23 +527,36 @@ START_TEST(environment_word_limit)
 }
 END_TEST
 
+/* The lines of options alone, one by one: NULL when there are no more. */
+static const char *option_line(size_t *piece)
+{
+	const char *text = options_help(++*piece);
+	const char *line = text ? strstr(text, "  ") : NULL;
+
+	return line && strncmp(line + 5, " --", 3) == 0 ? line : NULL;
+}
+
 START_TEST(help)
 {
-	size_t rows = 0;
+	size_t lines = 0;
+	size_t headings = 0;
 
 	for (size_t piece = 0; options_help(piece); piece++) {
 		char text[2048];
 
 		snprintf(text, sizeof text, "%s", options_help(piece));
 		ck_assert_int_eq(text[strlen(text) - 1], '\n');
-		rows += text[0] == ' ';
 		for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
-			ck_assert_uint_le(strlen(line), 80);
+			ck_assert_msg(strlen(line) <= 80, "%s", line);
 			ck_assert_int_ne(line[strlen(line) - 1], ' ');
+			headings += line[0] != ' ' && line[strlen(line) - 1] == ':';
+			lines++;
 		}
 	}
-	ck_assert_uint_ge(rows, 23);
+	ck_assert_uint_ge(lines, 50);
+	ck_assert_uint_eq(headings, 8);
 	ck_assert_int_eq(strncmp(options_help(0), "Usage: shim ", 12), 0);
+	ck_assert_int_eq(strncmp(options_help(1), "\nSignals:\n      --scope SCOPE  ", 31), 0);
 	ck_assert_str_eq(options_help(4), "  -r, --rewrite FROM:TO        send TO when FROM comes; "
 					  "0 drops it (repeatable)\n");
 }
@@ -550,15 +566,19 @@ END_TEST
  * option. */
 START_TEST(help_tells_no_lies)
 {
-	for (size_t piece = 1; options_help(piece) && options_help(piece)[0] == ' '; piece++) {
+	size_t piece = 0;
+	const char *text;
+
+	while ((text = option_line(&piece))) {
 		char name[64];
 		char line[80];
 
-		ck_assert_int_eq(sscanf(options_help(piece) + 6, "%60s", name), 1);
+		ck_assert_int_eq(sscanf(text + 6, "%60s", name), 1);
 		snprintf(line, sizeof line, "%s=\001 a", name);
 		(void)parse_with(NULL, line); /* a path may be anything */
 		ck_assert_ptr_null(strstr(error, "unknown"));
 	}
+	ck_assert_uint_ge(piece, 40);
 }
 END_TEST
 
