@@ -16,9 +16,11 @@ def base_root(work, shim):
     if os.path.isdir(root):
         return root
     busybox = engines.program("busybox", BUSYBOX)
-    for folder in ("bin", "tmp", "proc", "sys", "dev", "etc", "run"):
+    for folder in ("bin", "tmp", "proc", "sys", "dev", "etc", "run", "usr"):
         os.makedirs(os.path.join(root, folder))
     os.chmod(os.path.join(root, "tmp"), 0o1777)
+    for name in ("lib", "lib64"):  # with the machine's own /usr mounted, its programs run too
+        os.symlink(f"usr/{name}", f"{root}/{name}")
     shutil.copy(busybox, f"{root}/bin/busybox")
     applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
     for applet in applets:

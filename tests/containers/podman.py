@@ -2,6 +2,9 @@
 
 import os
 import re
+import socket
+import subprocess
+import tempfile
 
 from docker_entrypoint import SHIM, message_file, mounted, read
 from docker_limits import EAT, MEMORY
@@ -101,6 +104,69 @@ def test_pod(env):
     pod = env.podman("pod", "inspect", name, "--format", "{{.InfraContainerID}}").must()
     infra = Container(env.podman, pod.out.strip())
     assert infra.ended() == 0, infra.logs()
+
+
+class Manager:
+    """What systemd is to a unit with Type=notify: a socket, and what was said on it."""
+
+    def __init__(self, folder):
+        self.path = f"{folder}/notify"
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self.socket.bind(self.path)
+        os.chmod(self.path, 0o777)
+        self.heard = []
+
+    def listen(self, seconds=0.0):
+        self.socket.settimeout(max(seconds, 0.001))
+        try:
+            while True:
+                self.heard += self.socket.recv(4096).decode().splitlines()
+        except OSError:
+            return self.heard
+
+
+NOTIFY = """
+import os, signal, socket, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))
+where = os.environ.get("NOTIFY_SOCKET", "")
+print("app: socket", where or "none", flush=True)
+sys.stdin.readline()
+if where:
+    socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", where.replace("@", "\\0", 1))
+print("app: sent", flush=True)
+time.sleep(60)
+"""
+
+
+def run_notifying(env, name, how, way, manager):
+    """The app says that it is ready when it reads a line."""
+    argv = ["env", f"NOTIFY_SOCKET={manager.path}", *env.podman.argv, "run", "-i", "--name", name, f"--sdnotify={how}",
+            *env.podman.run_flags, "-v", "/usr:/usr:ro", *way, "/usr/bin/python3", "-c", NOTIFY]
+    return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_notify_socket(env):
+    """--sdnotify: container lets the app speak for itself, conmon and ignore leave it without a socket, as without us."""
+    for way in ([*init(env), BASE], [*SHIM, "--"], ["--entrypoint", "/usr/bin/env", BASE]):
+        for how in ("container", "conmon", "ignore"):
+            folder = tempfile.mkdtemp(dir=env.folder)
+            name = os.path.basename(folder)
+            manager = Manager(folder)
+            client = run_notifying(env, name, how, way, manager)
+            try:
+                said = client.stdout.readline()
+                assert said.startswith("app: socket "), (said, client.communicate(timeout=10))
+                assert ("none" in said) == (how != "container"), (how, way, said)
+                ready = "READY=1" in manager.listen(0.3)
+                assert ready == (how == "conmon"), (how, way, manager.heard)
+                client.stdin.write("\n")
+                client.stdin.flush()
+                assert client.stdout.readline() == "app: sent\n"
+                wait_until(lambda: how == "ignore" or "READY=1" in manager.listen(), lambda: manager.heard)
+                assert any(line.startswith("MAINPID=") for line in manager.heard) == (how != "ignore"), manager.heard
+            finally:
+                env.podman("kill", name)
+                client.wait(10)
 
 
 def test_install(env):
