@@ -181,6 +181,11 @@ void forward_rest(int signo)
 	(void)send_all(signo, group_was_told && leads_group ? app : 0);
 }
 
+void forward_continue_rest(void)
+{
+	(void)procs_signal_group(SIGCONT, 0, true);
+}
+
 void forward_last(int signo)
 {
 	if (leads_group)

@@ -32,6 +32,9 @@ void forward_continue(const struct options *o);
 /* signo for what the app left behind, but not for those that have had the stop signal already. */
 void forward_rest(int signo);
 
+/* Continues those of them that are stopped. Reads all of /proc. */
+void forward_continue_rest(void);
+
 /* The last signal of dumb-init: to the app's group alone, when the app itself has ended. */
 void forward_last(int signo);
 

@@ -83,6 +83,16 @@ static pid_t next_number(const char **p)
 	return (pid_t)(negative ? -value : value);
 }
 
+/* The number of threads, in what follows the session. */
+static int threads_in(const char *rest)
+{
+	enum { FIELDS_BETWEEN = 13 };
+
+	for (int i = 0; i < FIELDS_BETWEEN; i++)
+		(void)next_number(&rest);
+	return next_number(&rest);
+}
+
 /* "PID (NAME) STATE PPID PGRP SESSION …"; the name may hold blanks and parentheses, so it ends at
  * the last one (proc(5)). */
 static bool parse_stat(const char *text, struct proc *p)
@@ -101,6 +111,9 @@ static bool parse_stat(const char *text, struct proc *p)
 	p->parent = next_number(&rest);
 	p->group = next_number(&rest);
 	p->session = next_number(&rest);
+	/* A main thread that has ended is a zombie until the last of the others has. */
+	if (p->state == 'Z' && threads_in(rest) > 1)
+		p->state = 'S';
 	return true;
 }
 

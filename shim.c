@@ -97,7 +97,9 @@ static int sent_stop_signal;     /* what the app was told to stop with; 0: nothi
 static bool is_drain_told;       /* the number of connections is in the message */
 static bool has_looked;          /* whether anybody is left */
 static bool is_lingering;        /* those that the app left behind have been told */
-static bool rest_is_gone;        /* there are none (any more) */
+static bool may_be_stopped;      /* and some of them may not be able to act on it */
+static int64_t linger_end_ns = -1;
+static bool rest_is_gone; /* there are none (any more) */
 static bool post_stop_began;
 static bool hooks_are_over;            /* post-stop hooks included */
 static uint32_t kept[SIGNAL_LAST + 1]; /* signals that came before there was an app, how often */
@@ -444,6 +446,14 @@ static enum phase count_rest(const struct event *event)
 	return phase;
 }
 
+/* What is left has been told to end; who is stopped is continued a little later. */
+static void wait_for_rest(void)
+{
+	may_be_stopped = true;
+	deadline_ns =
+		earlier_ns(clock_now_ns() + CONTINUE_AFTER_NS, earlier_ns(linger_end_ns, kill_ns));
+}
+
 /* First they are told, then they are waited for. */
 static void begin_linger(void)
 {
@@ -456,7 +466,8 @@ static void begin_linger(void)
 	}
 	forward_rest(SIGTERM);
 	if (!o.until_empty)
-		deadline_ns = earlier_ns(clock_now_ns() + o.linger_ns, kill_ns);
+		linger_end_ns = clock_now_ns() + o.linger_ns;
+	wait_for_rest();
 }
 
 static enum phase linger(const struct event *event)
@@ -473,6 +484,12 @@ static enum phase linger(const struct event *event)
 	}
 	if (is_budget_spent())
 		return run_out_of_time(event);
+	if (may_be_stopped) {
+		may_be_stopped = false;
+		forward_continue_rest();
+		deadline_ns = earlier_ns(linger_end_ns, kill_ns);
+		return phase;
+	}
 	if (procs_names(facts.survivors, sizeof facts.survivors) > 0)
 		log_note(NOTE_LEFT_BEHIND, 0, 0, facts.survivors);
 	forward_kill();
@@ -485,11 +502,13 @@ static enum phase linger(const struct event *event)
 static enum phase stop_rest(const struct event *event)
 {
 	begin_stop(event->signo);
-	deadline_ns = earlier_ns(deadline_ns, kill_ns);
-	if (!o.until_empty)
+	if (!o.until_empty) {
+		deadline_ns = earlier_ns(deadline_ns, kill_ns);
 		return pass_on(event);
+	}
 	sent_stop_signal = o.stop_signal ? o.stop_signal : forward_rewrite(&o, event->signo);
 	(void)forward_send(&o, sent_stop_signal);
+	wait_for_rest();
 	return phase;
 }
 

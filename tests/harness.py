@@ -46,6 +46,8 @@ COMMANDS = (
     "orphans",
     "crowd",
     "stopself",
+    "stuck",
+    "headless",
     "send",
     "with",
     "init",

@@ -12,6 +12,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -253,19 +254,6 @@ static int do_orphans(char **argv)
 	return do_signals((char *[]){"15", "0", NULL});
 }
 
-/* crowd N: N more of the same group, all ended by any signal; exits at TERM. */
-static int do_crowd(char **argv)
-{
-	for (int i = number(argv[0]); i > 0; i--) {
-		pid_t pid = fork();
-		if (pid < 0)
-			fail("fork");
-		if (pid == 0)
-			sleep_for_ever();
-	}
-	return do_signals((char *[]){"15", "0", NULL});
-}
-
 /* stopself: stops by SIGSTOP, names the signals that come after CONT, ends at TERM. */
 static int do_stopself(char **argv)
 {
@@ -275,6 +263,55 @@ static int do_stopself(char **argv)
 	kill(getpid(), SIGSTOP);
 	dprintf(1, "continued\n");
 	return do_signals((char *[]){"15", "0", NULL});
+}
+
+/* crowd N [HOW]: N more of the same group, all ended by any signal; exits at TERM. HOW: apart, each
+ * in a session of its own; stopped, each by SIGSTOP. */
+static int do_crowd(char **argv)
+{
+	const char *how = argv[1] ? argv[1] : "";
+	for (int i = number(argv[0]); i > 0; i--) {
+		pid_t pid = fork();
+		if (pid < 0)
+			fail("fork");
+		if (pid == 0 && strcmp(how, "apart") == 0)
+			setsid();
+		if (pid == 0 && strcmp(how, "stopself") == 0)
+			_exit(do_stopself(NULL));
+		if (pid == 0)
+			sleep_for_ever();
+	}
+	return do_signals((char *[]){"15", "0", NULL});
+}
+
+/* stuck: in uninterruptible sleep (state D) until a child ends that ignores every signal. */
+static int do_stuck(char **argv)
+{
+	(void)argv;
+	for (int n = 1; n <= SIGNALS; n++)
+		disposition_set(n, (uintptr_t)SIG_IGN);
+	pid_t pid = vfork();
+	if (pid == 0) {
+		dprintf(1, "ready %d\n", getpid());
+		sleep_for_ever();
+	}
+	return 0;
+}
+
+static void *work_on(void *words)
+{
+	_exit(do_slow(words));
+}
+
+/* headless N MS CODE: as slow, but the main thread is gone: a zombie that works on. */
+static int do_headless(char **argv)
+{
+	pthread_t thread;
+	mask_change(SIG_SETMASK, ~UINT64_C(0));
+	if (pthread_create(&thread, NULL, work_on, argv))
+		fail("pthread_create");
+	syscall(SYS_exit, 0);
+	return BAD_USAGE;
 }
 
 /* send PID SIG [COUNT [CODE]]: signals from inside; what cannot be sent makes it fail. */
@@ -532,6 +569,8 @@ static const struct {
 	{"orphans", 1, do_orphans},
 	{"crowd", 1, do_crowd},
 	{"stopself", 0, do_stopself},
+	{"stuck", 0, do_stuck},
+	{"headless", 3, do_headless},
 	{"send", 2, do_send},
 	{"with", 2, do_with},
 	{"init", 2, do_init},
