@@ -54,6 +54,15 @@ $(BUILD)/shim: $(OBJECTS:%=$(BUILD)/%) | $(TLS_LIBS_musl)
 	@echo "  LD    $@"
 	$(Q)$(LINK_$(LIBC))
 
+# The shells' completion, from the table of options; nothing of it is in shim.
+COMPLETIONS = build/completions/shim.bash build/completions/_shim build/completions/shim.fish
+$(BUILD)/completion: $(BUILD)/scripts/completion.o $(BUILD)/options.o $(BUILD)/http.o $(BUILD)/util.o
+	$(Q)$(LINK_$(LIBC))
+
+$(COMPLETIONS): $(BUILD)/completion
+	@mkdir -p $(@D)
+	@$< $(subst _shim,zsh,$(subst shim.,,$(@F))) >$@.new && mv $@.new $@
+
 # Unwind tables, which nothing reads in C, are 11 KiB of the library.
 build/bearssl/libbearssl.a:
 	@mkdir -p $(@D)
@@ -77,7 +86,7 @@ build/linux-headers:
 PACKAGES_BUILD = gcc make musl-tools linux-libc-dev libbearssl-dev
 PACKAGES_CHECK = $(PACKAGES_BUILD) check libcap-dev pkg-config python3 strace util-linux procps mandoc \
 	shellcheck tini dumb-init catatonit busybox-static docker.io runc podman \
-	nginx-light openssl iproute2 python3-yaml wrk
+	nginx-light openssl iproute2 python3-yaml wrk zsh fish
 PACKAGES_DEMO  = $(PACKAGES_BUILD) python3 util-linux
 PACKAGES_FUZZ  = $(PACKAGES_BUILD) clang libclang-rt-dev
 PACKAGES_LINT  = $(PACKAGES_BUILD) check libcap-dev clang clang-tidy clang-format cppcheck shellcheck mandoc
@@ -109,7 +118,7 @@ build/target_tool: $(TOOL_OBJECTS:%=$(BUILD)/%) | $(TLS_LIBS_musl)
 unit: $(UNIT_TESTS:%=build/unit/%)
 
 # Everything the tests need that is built; the tests themselves build nothing.
-check-build: shim unit build/target_tool
+check-build: shim unit build/target_tool $(COMPLETIONS)
 
 check:
 	@scripts/ensure-packages $(PACKAGES_CHECK)
@@ -174,10 +183,15 @@ bench: shim
 
 # --- the rest -----------------------------------------------------------------------------------
 
-install: shim
+install: shim install-completions
 	install -D -m 755 shim $(DESTDIR)$(PREFIX)/bin/shim
 	install -D -m 644 man/shim.1 $(DESTDIR)$(PREFIX)/share/man/man1/shim.1
 	@for name in $(LINKS); do ln -sfn shim $(DESTDIR)$(PREFIX)/bin/$$name; done
+
+install-completions: $(COMPLETIONS)
+	install -D -m 644 build/completions/shim.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/shim
+	install -D -m 644 build/completions/_shim $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_shim
+	install -D -m 644 build/completions/shim.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/shim.fish
 
 clean:
 	rm -rf build shim shim.new
@@ -194,6 +208,6 @@ help:
 	@echo 'make install    to DESTDIR and PREFIX; LINKS="tini dumb-init catatonit" adds those names'
 	@echo 'make LIBC=glibc build dynamically against glibc (for sanitizers: CFLAGS=-fsanitize=…)'
 
--include $(wildcard $(BUILD)/*.d build/unit/*.d build/fuzz/*.d)
+-include $(wildcard $(BUILD)/*.d $(BUILD)/scripts/*.d build/unit/*.d build/fuzz/*.d)
 
-.PHONY: FORCE all unit check-build check demo sanitize fuzz coverage lint bench install clean help
+.PHONY: FORCE all unit check-build check demo sanitize fuzz coverage lint bench install install-completions clean help
