@@ -366,6 +366,7 @@ class Case:
         if self.mode == "kernel":
             words += [self.payload, "with", "-O", "--"]
         words += self.words(app)
+        prefix = [*prefix, *os.environ.get("SHIM_TEST_DENIED", "").split()]  # faults/run's
         return [self.payload, "with", *prefix, "--", *words] if prefix else words
 
     def start(

@@ -334,6 +334,16 @@ static void terminal_take(void)
 		fail("TIOCSCTTY");
 }
 
+/* Without privilege a filter needs the promise that there will be none. */
+static void filter_install(struct sock_fprog *program)
+{
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) == 0)
+		return;
+	if (errno != EACCES || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+		syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) < 0)
+		fail("seccomp");
+}
+
 /* Makes one system call answer error, for this process and all it becomes and starts. */
 static void syscall_deny(const char *error, const char *call)
 {
@@ -344,8 +354,7 @@ static void syscall_deny(const char *error, const char *call)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
-		fail("seccomp");
+	filter_install(&program);
 }
 
 /* The same for calls that have one of these bits in their first argument, as of a kernel that does
@@ -361,8 +370,7 @@ static void flag_deny(const char *error, const char *call, const char *bits)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
-		fail("seccomp");
+	filter_install(&program);
 }
 
 static void limit_set(int what, rlim_t value)

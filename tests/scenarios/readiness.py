@@ -93,6 +93,7 @@ def readiness_fails_first(case):
         opts=[*HEALTH, "--pre-stop", f'sh -c "{hook.replace(chr(34), chr(92) + chr(34))} >{out}"'],
     )
     becomes(PORT, "/readyz", 200)
+    init.line("^ready")
     init.signal(TERM)
     equal(init.wait(), 6)
     check(re.match("503 .*draining", read(out)), read(out), init.err)
