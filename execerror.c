@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "util.h"
@@ -155,6 +156,13 @@ static const char *mode_text(mode_t mode, char buf[5])
 	return buf;
 }
 
+static bool is_on_noexec(const char *path)
+{
+	struct statvfs fs;
+
+	return statvfs(path, &fs) == 0 && (fs.f_flag & ST_NOEXEC);
+}
+
 static void explain_denied(const char *path, char *reason, size_t size)
 {
 	struct stat st;
@@ -169,9 +177,11 @@ static void explain_denied(const char *path, char *reason, size_t size)
 	else if (!(st.st_mode & 0111))
 		(void)format_text(reason, size, "it is not executable (mode %s)",
 			mode_text(st.st_mode, mode));
+	else if (is_on_noexec(path))
+		(void)format_text(reason, size, "the file system it is on is mounted noexec");
 	else if (!explain_interpreter(path, reason, size))
-		(void)format_text(reason, size, "%s (mode %s, owner %u; is it on a noexec mount?)",
-			error_text(EACCES), mode_text(st.st_mode, mode), (unsigned)st.st_uid);
+		(void)format_text(reason, size, "%s (mode %s, owner %u)", error_text(EACCES),
+			mode_text(st.st_mode, mode), (unsigned)st.st_uid);
 }
 
 static void explain_format(const char *path, char *reason, size_t size)

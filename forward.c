@@ -19,6 +19,7 @@
 static pid_t app; /* 0: there is none */
 static bool app_has_ended;
 static bool leads_group;    /* the app leads a process group of its own */
+static bool has_left_group; /* the app is in another one by now, and maybe not alone in its own */
 static bool group_was_told; /* a stop signal reached the whole group */
 static bool all_were_told;
 static bool has_complained; /* of a signal that could not be sent */
@@ -55,12 +56,20 @@ static int send_group(int signo)
 		errno = ESRCH;
 		return -1;
 	}
-	if (procs_send_group(app, signo) == 0)
-		return 0;
+	int result = procs_send_group(app, signo);
 	/* Nobody is left in the group, and the app lives: it has moved to another one. */
-	if (errno == ESRCH && app && !app_has_ended)
+	if (app && !app_has_ended && (has_left_group || (result < 0 && errno == ESRCH)))
 		return kill(app, signo);
-	return -1;
+	return result;
+}
+
+/* Those that an app which goes to another group leaves behind hide that it was not reached. Asked
+ * at a stop only: for each signal it would be one system call more. */
+static void find_app(void)
+{
+	pid_t group = leads_group && app && !app_has_ended ? getpgid(app) : -1;
+
+	has_left_group = group > 0 && group != app;
 }
 
 /* Everything but shim and its helpers. kill(2) reaches all at one instant, so that nobody forks out
@@ -152,6 +161,7 @@ int forward_send(const struct options *o, int signo)
 
 void forward_stop(const struct options *o, int signo)
 {
+	find_app();
 	if (forward_send(o, signo) == 0) {
 		all_were_told = all_were_told || o->scope == SCOPE_ALL;
 		group_was_told = group_was_told || o->scope != SCOPE_CHILD;
@@ -162,10 +172,16 @@ void forward_stop(const struct options *o, int signo)
 
 void forward_continue(const struct options *o)
 {
+	int reached = 0;
+
 	if (o->scope == SCOPE_ALL)
-		(void)procs_signal_group(SIGCONT, 0, true);
+		reached = procs_signal_group(SIGCONT, 0, true);
 	else if (o->scope != SCOPE_CHILD && app && leads_group)
-		(void)procs_signal_group(SIGCONT, app, true);
+		reached = procs_signal_group(SIGCONT, app, true);
+	else if (app && !app_has_ended)
+		reached = procs_continue(app); /* where waitid(2) is refused */
+	if (reached < 0) /* no /proc: better one too many than a stop that nobody can act on */
+		(void)send_scope(o, SIGCONT);
 }
 
 void forward_rest(int signo)

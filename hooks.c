@@ -438,6 +438,13 @@ int64_t hooks_deadline_ns(void)
 	return next_ns;
 }
 
+/* To the group of a command; to itself if it has none (setpgid(2) was refused) or is in another. */
+static void send_step(const struct list *list, int signo)
+{
+	if (procs_send_group(list->pid, signo) < 0 && !signals_has_ended(list->pid))
+		(void)kill(list->pid, signo);
+}
+
 /* The next turn of the screw. A worker has nothing to tidy up, so it is killed at once. */
 static void press(struct list *list, int64_t now_ns, const char *why)
 {
@@ -450,13 +457,13 @@ static void press(struct list *list, int64_t now_ns, const char *why)
 	if (is_command && list->pressure == AT_EASE) {
 		list->pressure = TERMINATED;
 		list->limit_ns = now_ns + NS_PER_S;
-		(void)procs_send_group(list->pid, SIGTERM);
-		(void)procs_send_group(list->pid, SIGCONT); /* should it be stopped */
+		send_step(list, SIGTERM);
+		send_step(list, SIGCONT); /* should it be stopped */
 		return;
 	}
 	list->pressure = KILLED;
 	if (is_command)
-		(void)procs_send_group(list->pid, SIGKILL);
+		send_step(list, SIGKILL);
 	else
 		workers_kill(list->pid);
 }

@@ -232,6 +232,15 @@ int procs_signal_group(int signo, pid_t group, bool stopped_only)
 	return procs_each(send_one, &send) < 0 ? -1 : send.reached;
 }
 
+int procs_continue(pid_t pid)
+{
+	struct proc p;
+
+	if (!read_stat(pid, &p))
+		return -1;
+	return p.state == 'T' && kill(pid, SIGCONT) == 0;
+}
+
 int procs_send_group(pid_t leader, int signo)
 {
 	if (signals_send_group(leader, signo) == 0)

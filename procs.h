@@ -36,6 +36,9 @@ int procs_signal(int signo, pid_t except);
  * stopped. Group 0 is every group. As above. */
 int procs_signal_group(int signo, pid_t group, bool stopped_only);
 
+/* Sends SIGCONT to one process if it is stopped. As above. */
+int procs_continue(pid_t pid);
+
 /*
  * Has shim a child that is not spared? Who is below one counts with it, since orphans become
  * children; who entered the container from outside (kubectl exec) does not, since nothing tells of

@@ -662,9 +662,10 @@ static enum phase enter_stopping(void)
 	sent_stop_signal = o.stop_signal ? o.stop_signal : forward_rewrite(&o, signo);
 	if (!sent_stop_signal) /* a hook failed, and a dropped TERM would end nothing */
 		sent_stop_signal = SIGTERM;
+	/* First, for what the app writes when it is told must not meet what shim writes. */
+	termlog_write(&facts, false);
 	forward_stop(&o, sent_stop_signal);
 	deadline_ns = earlier_ns(clock_now_ns() + CONTINUE_AFTER_NS, kill_ns);
-	termlog_write(&facts, false);
 	return STOPPING;
 }
 
@@ -811,7 +812,8 @@ static enum occasion classify(const struct event *event)
 	case EVENT_LOST:
 		break;
 	}
-	return ON_LOST;
+	/* Of another child's end no more is known than that it is none to rely on. */
+	return event->pid == app ? ON_LOST : classify_exit(event->pid, EXIT_SHIM << 8);
 }
 
 static void step(void)
@@ -845,8 +847,11 @@ static int finish(void)
 
 int main(int argc, char **argv)
 {
-	enum personality name = compat_personality(argv[0]);
+	static char empty[] = "", *nothing[] = {empty, NULL};
 
+	if (argc == 0) /* before Linux 5.18 the environment would be taken for arguments */
+		argv = nothing;
+	enum personality name = compat_personality(argv[0]);
 	signals_init(name == AS_SHIM || name == AS_DUMB_INIT);
 	int status = setup_command_line(&o, argc, argv);
 	if (status >= 0)

@@ -268,6 +268,8 @@ pid_t signals_fork(void)
 	int pidfd = pid > 0 && kernel_reaps ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 	if (pid > 0 && signals_watch(pid, pidfd) < 0) {
 		(void)kill(pid, SIGKILL); /* too many; it is an orphan to us then */
+		if (pidfd >= 0)
+			(void)close(pidfd);
 		error = EAGAIN;
 		pid = -1;
 	}
@@ -302,24 +304,22 @@ static void note_reaped(pid_t pid, int status, bool is_orphan)
 		log_note(NOTE_ORPHAN_REAPED, pid, 0, NULL);
 }
 
-static bool is_any_watched(void)
+static bool lost_event(struct child *child, struct event *event)
 {
-	for (size_t i = 0; i < child_slots; i++)
-		if (children[i].pid && !children[i].ended)
-			return true;
-	return false;
+	child->ended = true;
+	*event = (struct event){.kind = EVENT_LOST, .pid = child->pid};
+	return true;
 }
 
 /* wait4() found no children at all. */
 static bool none_left(struct event *event)
 {
 	log_note(NOTE_NO_CHILD, 0, 0, NULL);
-	reap_pending = false;
 	/* While the kernel reaps this is the normal case: the pidfds tell the rest. */
-	if (signal_fd < 0 && is_any_watched()) {
-		*event = (struct event){.kind = EVENT_LOST};
-		return true;
-	}
+	for (size_t i = 0; i < child_slots && signal_fd < 0; i++)
+		if (children[i].pid && !children[i].ended)
+			return lost_event(&children[i], event);
+	reap_pending = false;
 	if (!empty_wanted)
 		return false;
 	empty_wanted = false;
@@ -436,11 +436,8 @@ static bool read_status(struct child *child, struct event *event)
 {
 	struct pidfd_info_64 info = {.mask = PIDFD_INFO_EXIT_BIT};
 
-	if (ask_pidfd(child->pidfd, &info) < 0 || !(info.mask & PIDFD_INFO_EXIT_BIT)) {
-		child->ended = true;
-		*event = (struct event){.kind = EVENT_LOST};
-		return true;
-	}
+	if (ask_pidfd(child->pidfd, &info) < 0 || !(info.mask & PIDFD_INFO_EXIT_BIT))
+		return lost_event(child, event);
 	note_reaped(child->pid, info.exit_code, false);
 	return exit_event(child, info.exit_code, event);
 }
@@ -481,7 +478,8 @@ static bool wait_for_any(int64_t deadline_ns, struct event *event)
  * A watched child that ended just before SIGCHLD got its default back was reaped by the kernel, or
  * is about to be: only its pidfd will ever tell. POLLIN says that it has ended; whoever it does not
  * say it of yet will become a zombie, for the kernel looks at SIGCHLD later than it sets what
- * POLLIN shows.
+ * POLLIN shows. wait4() says 0 of one that somebody else traces: it becomes a zombie of ours when
+ * the tracer lets go of it.
  */
 static bool find_unseen(struct event *event)
 {
@@ -495,8 +493,11 @@ static bool find_unseen(struct event *event)
 
 		if (!child->pid || child->ended || child->pidfd < 0 || poll(&fd, 1, 0) <= 0)
 			continue;
+		pid_t got = wait4(child->pid, &status, WNOHANG, NULL);
+		if (got == 0)
+			continue;
 		pidfds_pending = true; /* there may be more */
-		if (wait4(child->pid, &status, WNOHANG, NULL) == child->pid) {
+		if (got == child->pid) {
 			note_reaped(child->pid, status, false);
 			return exit_event(child, status, event);
 		}

@@ -17,7 +17,7 @@ enum event_kind {
 	EVENT_EMPTY,   /* no child at all is left (after signals_want_empty()) */
 	EVENT_FEWER,   /* orphans ended, and some child is left (after signals_want_empty()) */
 	EVENT_DEADLINE, /* the time is over */
-	EVENT_LOST,     /* a child is watched, but there is none: its status went to someone else */
+	EVENT_LOST,     /* pid, a child that is watched, is gone: its status went to someone else */
 };
 
 struct event {

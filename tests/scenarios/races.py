@@ -4,7 +4,7 @@ import signal
 import subprocess
 import threading
 
-from harness import equal, eventually, proc_children, scenario, tool
+from harness import check, equal, eventually, proc_children, read, scenario, tool
 
 
 def slow_down(case, init, call, milliseconds):
@@ -99,3 +99,20 @@ def a_flood_of_signals_stops_no_clock(case):
     with Flood(case, init):
         init.signal(signal.SIGTERM)
         equal(init.wait(20), 137)
+
+
+@scenario(limit=30)
+def the_apps_last_words_meet_shims(case):
+    """Both write to the termination file when a stop comes: the app's words are not written over."""
+    log = case.path("message", "")
+    script = f"trap 'echo good bye >{log}; exit 3' TERM; echo ready; while :; do sleep 0.05; done"
+    init = case.start(["/bin/sh", "-c", script], opts=["--termination-log", log])
+    init.line("^ready")
+    tracer = slow_down(case, init, "pwrite64", 300)
+    try:
+        init.signal(signal.SIGTERM)
+        equal(init.wait(20), 3)
+    finally:
+        tracer.kill()
+        tracer.wait()
+    check(read(log).startswith("good bye\n") and "exited 3" in read(log), repr(read(log)))

@@ -3,7 +3,7 @@
 import os
 import platform
 
-from harness import Skip, check, equal, eventually, scenario
+from harness import Skip, check, equal, eventually, proc_status, scenario
 
 TERM = 15
 EPERM, ENOSYS = "1", "38"
@@ -150,3 +150,48 @@ def p49_many_descriptors_without_close_range(case):
         init.line("^ready")
         folder = f"/proc/{init.pid}/fd"
         eventually(lambda: not {"5", "900"} & set(os.listdir(folder)), f"closed ({shell})")
+
+
+@scenario(modes=("pid1", "plain", "sub"))
+def a_hook_without_a_group_ends_in_time(case):
+    """setpgid refused: the time limit is for the hook alone."""
+    need_x86()
+    for error in (EPERM, ENOSYS):
+        init = case.start(
+            ["signals", "15", "6"],
+            opts=["--pre-stop", f"{case.payload} ignore", "--hook-timeout", "200ms"],
+            prefix=["-e", error, str(CALLS["setpgid"])],
+        )
+        init.line("^ready")
+        init.signal(TERM)
+        equal(init.wait(), 6)
+        check("timed out" in init.err, init.err)
+
+
+@scenario()
+def a_stopped_app_is_woken_without_the_calls_for_it(case):
+    """waitid tells of the app, /proc of its group. Without either a CONT too many is better than an
+    app that cannot act."""
+    need_x86()
+    for call, scope in (("waitid", "child"), ("waitid", "group"), ("getdents64", "group")):
+        for error in (EPERM, ENOSYS):
+            init = case.start(
+                ["stopself"],
+                opts=["--scope", scope],
+                prefix=["-e", error, str(CALLS[call])],
+            )
+            init.line("^stopping")
+            app = init.app()
+            eventually(lambda: proc_status(app)["State"][0] == "T", "the app is stopped")
+            init.signal(TERM)
+            equal(init.wait(), 0, f"{call} {scope}")
+
+
+@scenario()
+def a_stopped_member_is_woken_without_proc(case):
+    script = f"{case.payload} stopself & W=$!; trap 'wait $W; exit 5' TERM; wait; wait"
+    init = case.start(["/bin/sh", "-c", script], shell=NO_PROC)
+    init.line("^stopping")
+    init.quiet(0.2)
+    init.signal(TERM)
+    equal(init.wait(), 5)
