@@ -6,8 +6,11 @@ OBJECTS = shim.o app.o setup.o options.o commandline.o usage.o compat.o voices.o
 	ready.o workers.o status.o dialogue.o health.o health_answer.o health_client.o health_prober.o drain.o \
 	owners.o sockets.o sockets_parse.o target.o probe.o wait.o net.o resolve.o http.o \
 	http_server.o termlog.o termtext.o termjson.o oom.o out.o install.o paths.o log.o util.o \
+	seal.o $(SEAL_OBJECTS_$(SECCOMP)) \
 	$(TLS_OBJECTS_$(TLS))
 TLS_OBJECTS_0 = tls_none.o
+SEAL_OBJECTS_0 = seal_none.o
+SEAL_OBJECTS_1 = seal_rules.o
 TLS_OBJECTS_1 = tls.o tls_ca.o tls_name.o tls_trust.o $(if $(filter musl,$(LIBC)),tls_musl.o)
 TLS_LIBS_1    = $(TLS_LIBS_$(LIBC))
 TLS_LIBS_musl = build/bearssl/libbearssl.a
@@ -17,6 +20,11 @@ LIBC    = musl
 CC      = gcc
 PREFIX  = /usr/local
 BUILD   = build/$(LIBC)$(if $(filter 0,$(TLS)),-notls)
+
+# The filters are for musl's system calls, on the machines that scripts/seccomp_gen.c knows.
+SECCOMP = $(if $(filter musl,$(LIBC)),$(if $(filter x86_64-% aarch64-%,$(MACHINE)),1,0),0)
+MACHINE := $(shell $(CC) -dumpmachine)
+HOSTCC  = gcc
 
 # `make V=1` shows the commands.
 Q = $(if $(V),,@)
@@ -63,6 +71,15 @@ $(COMPLETIONS): $(BUILD)/completion
 	@mkdir -p $(@D)
 	@$< $(subst _shim,zsh,$(subst shim.,,$(@F))) >$@.new && mv $@.new $@
 
+build/seccomp_gen: scripts/seccomp_gen.c
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 -o $@ $< -lseccomp
+
+build/seal_rules.h: build/seccomp_gen
+	$(Q)$< header >$@.new && mv $@.new $@
+
+$(BUILD)/seal_rules.o build/unit/seal_rules.o build/fuzz/seal_rules.o: build/seal_rules.h
+
 # Unwind tables, which nothing reads in C, are 11 KiB of the library.
 build/bearssl/libbearssl.a:
 	@mkdir -p $(@D)
@@ -83,7 +100,7 @@ build/linux-headers:
 
 # --- tests --------------------------------------------------------------------------------------
 
-PACKAGES_BUILD = gcc make musl-tools linux-libc-dev libbearssl-dev
+PACKAGES_BUILD = gcc make musl-tools linux-libc-dev libbearssl-dev libseccomp-dev
 PACKAGES_CHECK = $(PACKAGES_BUILD) check libcap-dev pkg-config python3 strace util-linux procps mandoc \
 	shellcheck tini dumb-init catatonit busybox-static docker.io runc podman \
 	nginx-light openssl iproute2 python3-yaml wrk zsh fish
@@ -175,7 +192,7 @@ coverage:
 
 lint:
 	@scripts/ensure-packages $(PACKAGES_LINT)
-	@$(MAKE) --no-print-directory build/linux-headers
+	@$(MAKE) --no-print-directory build/linux-headers build/seal_rules.h
 	@scripts/lint $(OBJECTS:.o=.c)
 
 bench: shim

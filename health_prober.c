@@ -47,7 +47,6 @@ static _Noreturn void probe_once(int fd, uint32_t number, const struct health_op
 
 	memset(&answer, 0, sizeof(answer));
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* else the timer ends it */
-	(void)signal(SIGALRM, SIG_DFL);         /* cannot fail */
 	(void)sigemptyset(&alarm_only);
 	(void)sigaddset(&alarm_only, SIGALRM);
 	(void)sigprocmask(SIG_UNBLOCK, &alarm_only, NULL);
@@ -92,6 +91,7 @@ static _Noreturn void prober_run(int fd, const struct health_options *o)
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* the end of file says it too */
 	(void)signal(SIGCHLD, SIG_DFL);         /* PID 1 may ignore it: statuses would be lost */
+	(void)signal(SIGALRM, SIG_DFL);         /* for the probes, which may not do that */
 	if (o->seal != NULL && o->seal(HEALTH_PROBER) < 0)
 		_exit(EXIT_SHIM);
 	for (;;) {

@@ -81,7 +81,9 @@ static struct {
 	const struct voice *voice;
 	enum level level;
 	int64_t since_ns;
-} state = {&own_voice, LEVEL_WARN, 0};
+	bool is_sealed;
+	int terminal; /* of a sealed process; -1: none */
+} state = {.voice = &own_voice, .level = LEVEL_WARN};
 
 /* SLACK, so that what is cut off can be seen to begin inside a UTF-8 sequence. */
 struct line {
@@ -113,15 +115,22 @@ static int reopen_terminal(int fd)
 	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
+void log_seal(void)
+{
+	state.terminal = reopen_terminal(STDERR_FILENO);
+	state.is_sealed = true;
+}
+
 static ssize_t write_plain(int fd, const struct iovec *iov)
 {
-	int terminal = reopen_terminal(fd);
+	int terminal = state.is_sealed ? state.terminal : reopen_terminal(fd);
 	ssize_t written;
 
 	if (terminal < 0)
 		return write(fd, iov->iov_base, iov->iov_len);
 	written = write(terminal, iov->iov_base, iov->iov_len);
-	(void)close(terminal); /* nothing is buffered here */
+	if (!state.is_sealed)
+		(void)close(terminal); /* nothing is buffered here */
 	return written;
 }
 

@@ -79,6 +79,9 @@ struct voice {
 void log_init(const struct voice *voice, enum level level);
 bool log_prints(enum level level);
 
+/* The process is about to be sealed: what a line on stderr needs is opened now. */
+void log_seal(void);
+
 void log_note(enum note note, long a, long b, const char *s);
 
 /* Free text, one line, no line break at its end. */

@@ -107,6 +107,12 @@ static int probe_in_server(void *context, char *reason, size_t size)
 	return target_probe(context, &probe, reason, size);
 }
 
+static int seal(enum health_role role)
+{
+	workers_seal(role == HEALTH_SERVER ? SEAL_SERVER : SEAL_CLIENT);
+	return 0;
+}
+
 static int serve_in_worker(void *context, char *reason, size_t size)
 {
 	uint64_t alarm_only = SIGNAL_BIT(SIGALRM);
@@ -116,19 +122,22 @@ static int serve_in_worker(void *context, char *reason, size_t size)
 		.probe = o->ready_probe ? probe_in_server : NULL,
 		.probe_context = &probe_target,
 		.probe_name = o->ready_probe,
+		.seal = seal,
 	};
 
 	(void)context;
 	(void)syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &alarm_only, NULL, sizeof alarm_only);
 	(void)!chdir("/"); /* not to keep a mount busy */
 	int status = health_serve(&options);
-	(void)format_text(reason, size, "it cannot serve any more");
+	if (!*reason) /* the prober may have had a word */
+		(void)format_text(reason, size, "it cannot serve any more");
 	return status;
 }
 
 void ready_start(void)
 {
-	struct work work = {.run = serve_in_worker, .keep = &listener, .keep_count = 1};
+	struct work work = {
+		.run = serve_in_worker, .keep = &listener, .keep_count = 1, .seals_itself = true};
 
 	restart_ns = -1;
 	if (listener < 0)

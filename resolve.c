@@ -2,12 +2,13 @@
  * resolve.c - the addresses of a name, by a deadline.
  *
  * getaddrinfo() has its own timeouts (5 s for each search domain and more) and no way to end it
- * sooner. So a process of its own runs it and writes what it found to a pipe; at the deadline that
- * process is killed. Addresses as numbers and localhost need neither process nor file. Used by
- * probe.c.
+ * sooner. So a process of its own runs it and writes what it found to a pipe; at the deadline a
+ * timer ends that process. Addresses as numbers and localhost need neither process nor file. Used
+ * by probe.c.
  */
 #include "net.h"
 
+#include "shim.h"
 #include "util.h"
 
 #include <arpa/inet.h>
@@ -19,6 +20,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -126,7 +128,24 @@ static void ask(const char *host, uint16_t port, struct reply *reply)
 		reply->verdict = NET_NO_ADDRESS;
 }
 
-static _Noreturn void ask_and_exit(const char *host, uint16_t port, int fd, pid_t parent)
+/* Ends at the deadline by itself: the one who asks is sealed, and so may not kill. */
+static void limit_life(int64_t deadline_ns)
+{
+	int64_t left = deadline_ns - clock_now_ns() + NS_PER_MS; /* who asks is to see it first */
+	struct itimerval timer = {.it_value = {.tv_sec = (time_t)(left / NS_PER_S),
+					  .tv_usec = (suseconds_t)(left % NS_PER_S / 1000)}};
+	sigset_t alarm_only;
+
+	(void)sigemptyset(&alarm_only);
+	(void)sigaddset(&alarm_only, SIGALRM);
+	if (left < NS_PER_MS) /* 0 would be never */
+		timer.it_value = (struct timeval){.tv_usec = 1000};
+	(void)setitimer(ITIMER_REAL, &timer, NULL);
+	(void)sigprocmask(SIG_UNBLOCK, &alarm_only, NULL);
+}
+
+static _Noreturn void ask_and_exit(
+	const char *host, uint16_t port, int fd, pid_t parent, int64_t deadline_ns)
 {
 	struct reply reply;
 	ssize_t n;
@@ -134,6 +153,7 @@ static _Noreturn void ask_and_exit(const char *host, uint16_t port, int fd, pid_
 	/* Dies with the one who asked. That one may be gone already, before this was set. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
 		_exit(1);
+	limit_life(deadline_ns);
 	ask(host, port, &reply);
 	do
 		n = write(fd, &reply, sizeof reply); /* fits a pipe at once */
@@ -153,21 +173,11 @@ static enum net_lookup read_reply(int fd, int64_t deadline_ns, struct reply *rep
 			return errno == ETIMEDOUT ? NET_TIMED_OUT : NET_FAILED;
 		n = read(fd, at + have, sizeof *reply - have);
 		if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
-			return NET_FAILED;
+			return clock_now_ns() >= deadline_ns ? NET_TIMED_OUT : NET_FAILED;
 		if (n > 0)
 			have += (size_t)n;
 	}
 	return reply->verdict;
-}
-
-static void end_process(pid_t pid, bool is_late)
-{
-	/* Only while it still holds the pipe: where SIGCHLD is ignored an ended one has no pid any
-	 * more. */
-	if (is_late)
-		(void)kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
 }
 
 /* Asks in a process of its own; false when there could be none (pids limit, seccomp). */
@@ -181,11 +191,12 @@ static bool ask_beside(const char *host, uint16_t port, int64_t deadline_ns, str
 		return false;
 	pid = fork();
 	if (pid == 0)
-		ask_and_exit(host, port, ends[1], parent);
+		ask_and_exit(host, port, ends[1], parent, deadline_ns);
 	(void)close(ends[1]);
 	if (pid > 0) {
 		reply->verdict = read_reply(ends[0], deadline_ns, reply);
-		end_process(pid, reply->verdict == NET_TIMED_OUT);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
 	}
 	(void)close(ends[0]);
 	return pid > 0;

@@ -20,6 +20,7 @@
 #include "privs.h"
 #include "procs.h"
 #include "ready.h"
+#include "seal.h"
 #include "signals.h"
 #include "target.h"
 #include "tls.h"
@@ -54,6 +55,9 @@ static int check_target(const struct options *o)
 
 	uint64_t blocked = SIGNAL_BIT(SIGPIPE) | SIGNAL_BIT(SIGCHLD);
 	(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, NULL, sizeof blocked);
+	const char *refused = seal_enter(SEAL_CLIENT, NULL, 0);
+	if (refused)
+		log_at(LEVEL_INFO, "not fully sealed: %s: %s", refused, error_text(errno));
 	return target_check_main(o->check, &probe);
 }
 

@@ -26,6 +26,7 @@ static int watch_in_worker(void *context, char *reason, size_t size)
 		(void)format_text(reason, size, "%s", error_text(ENOMEM));
 		return EXIT_FAILURE;
 	}
+	workers_seal(SEAL_DRAIN);
 	return drain_watch(watch);
 }
 
@@ -38,7 +39,7 @@ static void pause_instead(const char *why)
 
 bool watcher_start(const struct options *o, int64_t stop_ns, int64_t end_ns)
 {
-	struct work work = {.run = watch_in_worker, .context = &drain};
+	struct work work = {.run = watch_in_worker, .context = &drain, .seals_itself = true};
 
 	if (o->drain_min_ns < 0)
 		return false;

@@ -5,12 +5,14 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "descriptors.h"
+#include "log.h"
 #include "procs.h"
 #include "signals.h"
 #include "util.h"
@@ -19,20 +21,27 @@ struct slot {
 	char reason[WORKERS_REASON];
 };
 
-static struct slot *slots; /* shared with the workers */
+/* Shared with the workers. */
+struct page {
+	struct slot slots[WORKERS_SLOTS];
+	atomic_bool is_refusal_told;
+};
+
+static struct page *page;
+static struct slot *own_slot; /* in a worker */
 static pid_t owners[WORKERS_SLOTS];
 
 int workers_init(void)
 {
-	void *page;
+	void *shared;
 
-	if (slots)
+	if (page)
 		return 0;
-	page = mmap(NULL, WORKERS_SLOTS * sizeof *slots, PROT_READ | PROT_WRITE,
-		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (page == MAP_FAILED)
+	shared =
+		mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
 		return -1;
-	slots = page;
+	page = shared;
 	return 0;
 }
 
@@ -42,6 +51,15 @@ static int find_slot(pid_t owner)
 		if (owners[i] == owner)
 			return i;
 	return -1;
+}
+
+void workers_seal(enum seal_role role)
+{
+	const char *refused = seal_enter(role, own_slot->reason, sizeof own_slot->reason);
+
+	if (refused && !atomic_exchange(&page->is_refusal_told, true))
+		log_at(LEVEL_INFO, "own processes are not fully sealed: %s: %s", refused,
+			error_text(errno));
 }
 
 /* The signals stay blocked: what shim sends to the whole container is not for its own children, and
@@ -59,6 +77,9 @@ static _Noreturn void work_in_child(const struct work *work, pid_t parent, struc
 	if (count)
 		memcpy(keep, work->keep, count * sizeof *keep);
 	descriptors_close(keep, count);
+	own_slot = slot;
+	if (!work->seals_itself)
+		workers_seal(work->role);
 	_exit(work->run(work->context, slot->reason, sizeof slot->reason));
 }
 
@@ -71,10 +92,10 @@ pid_t workers_start(const struct work *work)
 		errno = EAGAIN;
 		return -1;
 	}
-	slots[slot].reason[0] = '\0';
+	page->slots[slot].reason[0] = '\0';
 	pid_t pid = signals_fork();
 	if (pid == 0)
-		work_in_child(work, parent, &slots[slot]);
+		work_in_child(work, parent, &page->slots[slot]);
 	if (pid > 0) {
 		owners[slot] = pid;
 		procs_spare(pid, true);
@@ -92,8 +113,8 @@ void workers_peek_reason(pid_t pid, char *buf, size_t size)
 	buf[0] = '\0';
 	if (slot < 0)
 		return;
-	while (length + 1 < size && length < sizeof slots[slot].reason) {
-		char c = ((volatile struct slot *)slots)[slot].reason[length];
+	while (length + 1 < size && length < sizeof page->slots[slot].reason) {
+		char c = ((volatile struct page *)page)->slots[slot].reason[length];
 		if (!c)
 			break;
 		buf[length++] = (char)(c >= ' ' && c != 0x7f ? c : '?');

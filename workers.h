@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 
+#include "seal.h"
 #include "shim.h"
 
 enum { WORKERS_REASON = 160, WORKERS_SLOTS = 32 };
@@ -19,6 +20,8 @@ struct work {
 	void *context;
 	const int *keep; /* descriptors from 3 on that it needs */
 	size_t keep_count;
+	enum seal_role role;
+	bool seals_itself; /* once it has got what it will not be allowed to ask for */
 };
 
 /* Makes the shared page; once, before the first worker. 0, or -1 and errno. */
@@ -26,10 +29,14 @@ int workers_init(void);
 
 /*
  * Forks: the child leads its own process group, dies with shim, keeps every signal blocked and no
- * descriptor from 3 on but those it needs. It is watched (signals.h) and spared from what goes to
- * all processes (procs.h). Returns its pid, or -1 and errno.
+ * descriptor from 3 on but those it needs, and is sealed. It is watched (signals.h) and spared from
+ * what goes to all processes (procs.h). Returns its pid, or -1 and errno.
  */
 pid_t workers_start(const struct work *work);
+
+/* In a worker that seals itself, or a child of one: before it meets anything from outside. What the
+ * kernel refuses is told once, at LEVEL_INFO. */
+void workers_seal(enum seal_role role);
 
 /* The worker has ended: its reason ("" if it gave none) in buf, and its slot is free again. */
 void workers_take_reason(pid_t pid, char *buf, size_t size);
