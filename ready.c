@@ -203,10 +203,11 @@ bool ready_child_ended(pid_t pid, int status)
 		return false;
 	server = 0;
 	workers_take_reason(pid, reason, sizeof reason);
-	log_at(LEVEL_WARN, "the health server ended (%s%s%s); starting it again",
-		WIFSIGNALED(status) ? "killed by " : reason,
-		WIFSIGNALED(status) ? signal_name(WTERMSIG(status), name) : "",
-		WIFSIGNALED(status) || *reason ? "" : "exit status not 0");
+	if (!*reason && WIFSIGNALED(status))
+		(void)format_text(reason, sizeof reason, "killed by %s",
+			signal_name(WTERMSIG(status), name));
+	log_at(LEVEL_WARN, "the health server ended (%s); starting it again",
+		*reason ? reason : "exit status not 0");
 	restart_ns = server_started_ns + NS_PER_S;
 	return true;
 }

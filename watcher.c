@@ -74,7 +74,7 @@ enum watcher_progress watcher_child_ended(pid_t pid, int status)
 	workers_take_reason(pid, reason, sizeof reason);
 	if (is_unwanted || status == 0)
 		return WATCHER_DONE;
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && !*reason)
 		(void)format_text(reason, sizeof reason, "the watcher was killed by %s",
 			signal_name(WTERMSIG(status), name));
 	pause_instead(reason);

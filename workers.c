@@ -77,6 +77,9 @@ static _Noreturn void work_in_child(const struct work *work, pid_t parent, struc
 	if (count)
 		memcpy(keep, work->keep, count * sizeof *keep);
 	descriptors_close(keep, count);
+	(void)close(STDIN_FILENO);
+	if (work->role != SEAL_LOGS)
+		(void)close(STDOUT_FILENO);
 	own_slot = slot;
 	if (!work->seals_itself)
 		workers_seal(work->role);

@@ -28,9 +28,10 @@ struct work {
 int workers_init(void);
 
 /*
- * Forks: the child leads its own process group, dies with shim, keeps every signal blocked and no
- * descriptor from 3 on but those it needs, and is sealed. It is watched (signals.h) and spared from
- * what goes to all processes (procs.h). Returns its pid, or -1 and errno.
+ * Forks: the child leads its own process group, dies with shim, keeps every signal blocked, and no
+ * descriptor but stderr (the log folder: stdout) and those it needs, and is sealed. It is watched
+ * (signals.h) and spared from what goes to all processes (procs.h). Returns its pid, or -1 and
+ * errno.
  */
 pid_t workers_start(const struct work *work);
 
