@@ -33,6 +33,8 @@ static const char *const names[] = {
 };
 _Static_assert(sizeof names / sizeof *names == SEAL_ROLES, "every role has a name");
 
+enum { FROM_SECCOMP = 1 }; /* SYS_SECCOMP, which older glibc does not know */
+
 /* Whose end this is, and where its last words go. */
 static struct {
 	enum seal_role role;
@@ -51,7 +53,7 @@ static void end_of_violation(int signo, siginfo_t *info, void *context)
 
 	(void)signo;
 	(void)context;
-	if (info->si_code == SYS_SECCOMP) {
+	if (info->si_code == FROM_SECCOMP) {
 		(void)seal_call_name(info->si_syscall, name);
 		if (self.reason)
 			(void)format_text(self.reason, self.size,
