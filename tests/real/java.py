@@ -1,0 +1,76 @@
+"""A server in Java: the JVM ends with 143 when its hooks have run, and QUIT asks it for its threads."""
+
+import subprocess
+
+from containers import NOBODY, Server, is_clean, lost_some, stage, was_killed
+from harness import check, eventually, scenario, tool
+
+PROGRAM = """
+import com.sun.net.httpserver.HttpServer;
+import java.net.InetSocketAddress;
+import java.util.concurrent.Executors;
+
+public class Server {
+    public static void main(String[] words) throws Exception {
+        var address = new InetSocketAddress("127.0.0.1", Integer.parseInt(words[0]));
+        var server = HttpServer.create(address, 64);
+        server.setExecutor(Executors.newCachedThreadPool());
+        server.createContext("/", exchange -> {
+            var slow = exchange.getRequestURI().getPath().equals("/slow");
+            if (slow) {
+                try { Thread.sleep(700); } catch (InterruptedException e) { }
+            }
+            var body = (slow ? "slow ok\\n" : "ok\\n").getBytes();
+            exchange.sendResponseHeaders(200, body.length);
+            exchange.getResponseBody().write(body);
+            exchange.close();
+        });
+        server.start();
+        if (words.length > 1)
+            Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+                server.stop(2);
+                System.out.println("hook: stopped");
+            }));
+    }
+}
+"""
+TO_0 = ["--expect-exit", "143"]
+
+
+def java(case, options, user=None, hook=()):
+    folder = stage(case, tool("java"), "-version")
+    source = case.path("Server.java", PROGRAM)
+    subprocess.run([tool("javac"), "-d", folder, source], check=True)
+
+    def command(port):
+        light = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx64m"]
+        return [tool("java"), *light, "-cp", folder, "Server", str(port), *hook]
+
+    return Server(case, command, options, user)
+
+
+@scenario(limit=90)
+def java_under_load(case):
+    server = java(case, TO_0)
+    lost_some(*server.under_load("bare"))
+    was_killed(server.under_load("shell")[0])
+    is_clean(*server.under_load("shim"))
+    is_clean(*server.under_load("shim+shell", [], NOBODY))
+
+
+@scenario(limit=90)
+def java_hook_and_threads(case):
+    server = java(case, [], NOBODY, ["hook"])
+    server.in_flight("bare")
+    box, load = server.in_flight("shim", ["--clean-stop"])
+    is_clean(box, load)
+    check("hook: stopped" in box.text(), "the shutdown hook did not run")
+    box, load = server.in_flight("shim+shell", TO_0)
+    is_clean(box, load)
+    check("hook: stopped" in box.text(), "the shutdown hook did not run behind a shell")
+    for setup in ("shim", "shim+shell"):
+        box = server.start(setup, ["--scope", "child"] if setup == "shim" else [])
+        box.signal("QUIT")
+        eventually(lambda: "Full thread dump" in box.text(), f"{setup}: QUIT dumps the threads")
+        print(setup, box.init.process.poll(), is_serving(box.port))
+        box.stop()
