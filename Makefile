@@ -104,6 +104,8 @@ PACKAGES_BUILD = gcc make musl-tools linux-libc-dev libbearssl-dev libseccomp-de
 PACKAGES_CHECK = $(PACKAGES_BUILD) check libcap-dev pkg-config python3 strace util-linux procps mandoc \
 	shellcheck tini dumb-init catatonit busybox-static docker.io runc podman \
 	nginx-light openssl iproute2 python3-yaml wrk zsh fish
+PACKAGES_REAL  = $(PACKAGES_BUILD) python3 util-linux nginx-light apache2 postgresql redis-server \
+	gunicorn uvicorn nodejs openjdk-17-jdk-headless haproxy caddy php-fpm
 PACKAGES_DEMO  = $(PACKAGES_BUILD) python3 util-linux
 PACKAGES_FUZZ  = $(PACKAGES_BUILD) clang libclang-rt-dev
 PACKAGES_LINT  = $(PACKAGES_BUILD) check libcap-dev clang clang-tidy clang-format cppcheck shellcheck mandoc
@@ -141,6 +143,14 @@ check:
 	@scripts/ensure-packages $(PACKAGES_CHECK)
 	@$(MAKE) --no-print-directory check-build
 	@tests/check
+
+# What takes longer than a test should, or needs half of Debian: suites of tests/check.
+SUITES_REAL = real
+
+check-real:
+	@scripts/ensure-packages $(PACKAGES_REAL)
+	@$(MAKE) --no-print-directory shim
+	@tests/check $(SUITES_REAL)
 
 demo:
 	@scripts/ensure-packages $(PACKAGES_DEMO)
@@ -217,6 +227,7 @@ help:
 	@echo 'make            build ./shim (static PIE, musl); installs nothing'
 	@echo 'make demo       install what is missing, build, show what shim does on a real server'
 	@echo 'make check      install what is missing, build, run all tests'
+	@echo 'make check-real real servers and engines as the app, under load (docs/applications.md)'
 	@echo 'make sanitize   the scenarios with AddressSanitizer and UBSan'
 	@echo 'make fuzz       the fuzzers, FUZZ_SECONDS each'
 	@echo 'make lint       cppcheck, gcc -fanalyzer, clang-tidy, shellcheck, mandoc'
@@ -227,4 +238,4 @@ help:
 
 -include $(wildcard $(BUILD)/*.d $(BUILD)/scripts/*.d build/unit/*.d build/fuzz/*.d)
 
-.PHONY: FORCE all unit check-build check demo sanitize fuzz coverage lint bench install install-completions clean help
+.PHONY: FORCE all unit check-build check check-real demo sanitize fuzz coverage lint bench install install-completions clean help

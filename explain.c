@@ -145,9 +145,12 @@ static void say_stop(const struct options *o)
 	say_list("post-stop", &o->hooks[HOOK_POST_STOP]);
 	if (o->until_empty)
 		say("  live until the last process has ended\n");
+	else if (o->linger_ns < 0 && o->grace_ns >= 0)
+		say("  wait at most 2s for what the app has left behind; behind a shell until the "
+		    "kill\n");
 	else if (o->linger_ns)
 		say("  wait at most %s for what the app has left behind\n",
-			format_duration(o->linger_ns, text));
+			format_duration(options_linger_ns(o), text));
 }
 
 static void say_warnings(const struct options *o)

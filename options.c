@@ -378,7 +378,7 @@ void options_defaults(struct options *o)
 		.stop_on = SIGNAL_BIT(SIGTERM) | SIGNAL_BIT(SIGINT),
 		.grace_ns = -1,
 		.reserve_ns = -1,
-		.linger_ns = 2 * NS_PER_S,
+		.linger_ns = -1,
 		.wait_timeout_ns = 60 * NS_PER_S,
 		.wait_interval_ns = NS_PER_S,
 		.hook_timeout_ns = 30 * NS_PER_S,
@@ -393,6 +393,11 @@ void options_defaults(struct options *o)
 		o->rewrite[i] = (uint8_t)i;
 	for (int i = 0; i <= CODE_LAST; i++)
 		o->expect[i] = -1;
+}
+
+int64_t options_linger_ns(const struct options *o)
+{
+	return o->linger_ns >= 0 ? o->linger_ns : 2 * NS_PER_S;
 }
 
 int64_t options_reserve_ns(const struct options *o)

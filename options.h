@@ -37,4 +37,7 @@ const char *options_license(void);
 /* What a reserve that was not given is: the smaller of 5 s and half of grace. */
 int64_t options_reserve_ns(const struct options *o);
 
+/* The same for linger, but for a wrapper (outcome.h). */
+int64_t options_linger_ns(const struct options *o);
+
 #endif

@@ -13,15 +13,22 @@ int outcome_code(int wait_status)
 	return WEXITSTATUS(wait_status);
 }
 
+bool outcome_is_wrapper(const struct options *o, const struct termlog_facts *facts, int sent_stop)
+{
+	return o->personality == AS_SHIM && sent_stop && facts->ended &&
+	       WIFSIGNALED(facts->status) && WTERMSIG(facts->status) == sent_stop;
+}
+
 int outcome_status(const struct options *o, const struct termlog_facts *facts, int sent_stop)
 {
-	if (!facts->ended && facts->out_of_time)
+	if (facts->out_of_time && (!facts->ended || outcome_is_wrapper(o, facts, sent_stop)))
 		return EXIT_SIGNALLED + SIGKILL;
 	if (!facts->ended)
 		return 0; /* catatonit -P: a stop is all that can happen */
 
 	int code = outcome_code(facts->status);
-	if (o->clean_stop && sent_stop && code == EXIT_SIGNALLED + sent_stop)
+	if (o->clean_stop && sent_stop && code == EXIT_SIGNALLED + sent_stop &&
+		!facts->survivors[0]) /* what was behind a shell had to be killed */
 		return 0;
 	/* Signal 128 and up do not exist, so code is at most 128 + 64. */
 	return o->expect[code] >= 0 ? o->expect[code] : code;

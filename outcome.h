@@ -16,6 +16,13 @@ int outcome_code(int wait_status);
  */
 int outcome_status(const struct options *o, const struct termlog_facts *facts, int sent_stop);
 
+/*
+ * The app was killed by the signal that it was told to stop with: a shell, most likely, and what it
+ * leaves behind is the real app, which then is told the same and has as much time. sent_stop as
+ * above.
+ */
+bool outcome_is_wrapper(const struct options *o, const struct termlog_facts *facts, int sent_stop);
+
 /* How long after the first stop signal everything is killed: grace less a margin, so that shim is
  * done before the platform kills it. */
 int64_t outcome_kill_after_ns(int64_t grace_ns);

@@ -464,9 +464,11 @@ static void begin_linger(void)
 		rest_is_gone = true;
 		return;
 	}
-	forward_rest(SIGTERM);
-	if (!o.until_empty)
-		linger_end_ns = clock_now_ns() + o.linger_ns;
+	bool was_wrapper = outcome_is_wrapper(&o, &facts, sent_stop_signal);
+	forward_rest(was_wrapper ? sent_stop_signal : SIGTERM);
+	bool has_grace = was_wrapper && o.linger_ns < 0 && kill_ns >= 0;
+	if (!o.until_empty && !has_grace)
+		linger_end_ns = clock_now_ns() + options_linger_ns(&o);
 	wait_for_rest();
 }
 

@@ -72,7 +72,7 @@ struct options {
 
 	int64_t grace_ns;   /* the platform's patience after its stop signal; < 0: no limit */
 	int64_t reserve_ns; /* of that, kept for the app after the stop signal; < 0: the default */
-	int64_t linger_ns;  /* how long to wait for what the app left behind */
+	int64_t linger_ns;  /* how long to wait for what the app left behind; < 0: the default */
 	bool until_empty;
 
 	int16_t expect[CODE_LAST + 1]; /* [code]: what is reported for it; < 0: itself */

@@ -1,5 +1,6 @@
 /*
- * test_lifecycle.c - every cell of the lifecycle table is a decision; the exit status and the time budget.
+ * test_lifecycle.c - every cell of the lifecycle table is a decision; the exit status and the time
+ * budget.
  */
 #define main shim_main
 #include "../../shim.c"
@@ -20,7 +21,8 @@ START_TEST(every_cell_is_decided)
 		ck_assert_ptr_nonnull(entries[p]);
 		for (int e = 0; e < OCCASIONS; e++) {
 			ck_assert_ptr_nonnull(occasion_names[e]);
-			ck_assert_msg(table[p][e] != NULL, "%s + %s", phase_names[p], occasion_names[e]);
+			ck_assert_msg(
+				table[p][e] != NULL, "%s + %s", phase_names[p], occasion_names[e]);
 		}
 	}
 }
@@ -47,7 +49,8 @@ END_TEST
 START_TEST(only_running_is_ready)
 {
 	for (phase = 0; phase < PHASES; phase++)
-		ck_assert_msg((unready_reason() == NULL) == (phase == RUNNING), "%s", phase_names[phase]);
+		ck_assert_msg(
+			(unready_reason() == NULL) == (phase == RUNNING), "%s", phase_names[phase]);
 }
 END_TEST
 
@@ -112,6 +115,37 @@ START_TEST(out_of_time_is_137_unless_the_app_had_ended)
 	f.ended = true;
 	f.status = 4 << 8;
 	ck_assert_int_eq(outcome_status(&options, &f, SIGTERM), 4);
+	f.status = SIGTERM; /* a shell in front of it, and the app itself had to be killed */
+	ck_assert_int_eq(outcome_status(&options, &f, SIGTERM), 137);
+	ck_assert_int_eq(outcome_status(&options, &f, SIGQUIT), 143);
+}
+END_TEST
+
+START_TEST(no_clean_stop_if_somebody_was_killed)
+{
+	struct options options;
+	struct termlog_facts f = {.ended = true, .status = SIGTERM, .survivors = "app (3)"};
+
+	options_defaults(&options);
+	options.clean_stop = true;
+	ck_assert_int_eq(outcome_status(&options, &f, SIGTERM), 143);
+}
+END_TEST
+
+START_TEST(a_wrapper_dies_of_the_stop_signal)
+{
+	struct options options;
+	struct termlog_facts f = {.ended = true, .status = SIGQUIT};
+
+	options_defaults(&options);
+	ck_assert(outcome_is_wrapper(&options, &f, SIGQUIT));
+	ck_assert(!outcome_is_wrapper(&options, &f, SIGTERM));
+	ck_assert(!outcome_is_wrapper(&options, &f, 0));
+	f.status = 131 << 8;
+	ck_assert(!outcome_is_wrapper(&options, &f, SIGQUIT));
+	f.status = SIGQUIT;
+	options.personality = AS_TINI;
+	ck_assert(!outcome_is_wrapper(&options, &f, SIGQUIT));
 }
 END_TEST
 
@@ -137,6 +171,8 @@ int main(void)
 	tcase_add_test(t, a_code_for_every_end);
 	tcase_add_test(t, expected_codes_and_clean_stops);
 	tcase_add_test(t, out_of_time_is_137_unless_the_app_had_ended);
+	tcase_add_test(t, no_clean_stop_if_somebody_was_killed);
+	tcase_add_test(t, a_wrapper_dies_of_the_stop_signal);
 	tcase_add_test(t, the_margin_is_a_tenth_at_most_half_a_second);
 	suite_add_tcase(suite, t);
 	runner = srunner_create(suite);

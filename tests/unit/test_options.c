@@ -60,7 +60,8 @@ START_TEST(defaults)
 	ck_assert_int_eq(o.stop_signal, 0);
 	ck_assert_int_eq(o.grace_ns, -1);
 	ck_assert_int_eq(o.reserve_ns, -1);
-	ck_assert_int_eq(o.linger_ns, 2 * NS_PER_S);
+	ck_assert_int_eq(o.linger_ns, -1);
+	ck_assert_int_eq(options_linger_ns(&o), 2 * NS_PER_S);
 	ck_assert(!o.until_empty);
 	for (int i = 0; i <= CODE_LAST; i++)
 		ck_assert_int_eq(o.expect[i], -1);
