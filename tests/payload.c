@@ -249,6 +249,8 @@ static int do_orphans(char **argv)
 			_exit(i & 127);
 		}
 		waitpid(pid, NULL, 0);
+		if (i && i % 10000 == 0)
+			dprintf(1, "so far %d\n", i);
 	}
 	dprintf(1, "made %d\n", count);
 	return do_signals((char *[]){"15", "0", NULL});
