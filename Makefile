@@ -44,11 +44,12 @@ CFLAGS_musl  = $(SMALL) -fPIE -fstack-protector-strong -fomit-frame-pointer -ffu
 	-fdata-sections -fno-asynchronous-unwind-tables -nostdinc -isystem $(MUSL_INCLUDE) \
 	-isystem $(shell $(CC) -print-file-name=include) -isystem build/linux-headers
 LINK_musl    = $(CC) -nostdlib -static-pie $(LDFLAGS) \
-	-Wl,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code,--gc-sections,--build-id=none -o $@ \
-	$(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $^ $(TLS_LIBS_$(TLS)) -Wl,--start-group $(MUSL_LIB)/libc.a -lgcc \
+	-Wl,-z,norelro,-z,now,-z,noexecstack,-z,noseparate-code,--gc-sections,--build-id=none \
+	-Wl,-T,scripts/shim.ld -L$(BUILD) -o $@ \
+	$(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $(filter %.o,$^) $(TLS_LIBS_$(TLS)) -Wl,--start-group $(MUSL_LIB)/libc.a -lgcc \
 	-Wl,--end-group $(MUSL_LIB)/crtn.o
 CFLAGS_glibc = -O1 -g -fstack-protector-strong
-LINK_glibc   = $(CC) $(CFLAGS_glibc) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TLS_LIBS_$(TLS))
+LINK_glibc   = $(CC) $(CFLAGS_glibc) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(TLS_LIBS_$(TLS))
 
 all: shim
 
@@ -58,7 +59,13 @@ shim: $(BUILD)/shim FORCE
 	@if [ $(LIBC) = musl ]; then strip $@.new; fi
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
-$(BUILD)/shim: $(OBJECTS:%=$(BUILD)/%) | $(TLS_LIBS_musl)
+# What scripts/shim.ld puts first.
+LAYOUT_musl = scripts/shim.ld $(BUILD)/hot_text.ld $(BUILD)/hot_rodata.ld
+$(BUILD)/hot_%.ld: scripts/hot.txt
+	@mkdir -p $(@D)
+	@sed 's/^libc:\(.*\)/*libc.a:\1.lo(.$* .$*.*)/; t; s/.*/*(.$*.& .$*.&.*)/' $< >$@
+
+$(BUILD)/shim: $(OBJECTS:%=$(BUILD)/%) $(LAYOUT_$(LIBC)) | $(TLS_LIBS_musl)
 	@echo "  LD    $@"
 	$(Q)$(LINK_$(LIBC))
 
@@ -131,7 +138,7 @@ build/unit/test_%: tests/unit/test_%.c build/unit/libshim.a
 TOOL_OBJECTS = http.o target.o probe.o wait.o net.o resolve.o log.o util.o out.o voices.o \
 	$(TLS_OBJECTS_$(TLS)) tests/servers/target_tool.o
 
-build/target_tool: $(TOOL_OBJECTS:%=$(BUILD)/%) | $(TLS_LIBS_musl)
+build/target_tool: $(TOOL_OBJECTS:%=$(BUILD)/%) $(LAYOUT_$(LIBC)) | $(TLS_LIBS_musl)
 	$(Q)$(LINK_$(LIBC))
 
 unit: $(UNIT_TESTS:%=build/unit/%)
@@ -205,6 +212,11 @@ lint:
 	@$(MAKE) --no-print-directory build/linux-headers build/seal_rules.h
 	@scripts/lint $(OBJECTS:.o=.c)
 
+# After a change in what runs in every container: scripts/hot.txt, then build again.
+hot: shim
+	@scripts/hot $(BUILD)
+	@$(MAKE) --no-print-directory shim
+
 bench: shim
 	@bench/run
 
@@ -233,9 +245,10 @@ help:
 	@echo 'make lint       cppcheck, gcc -fanalyzer, clang-tidy, shellcheck, mandoc'
 	@echo 'make coverage   line coverage of the unit tests'
 	@echo 'make bench      shim beside tini, dumb-init and catatonit'
+	@echo 'make hot        list anew what is put first in the file (x86-64, root)'
 	@echo 'make install    to DESTDIR and PREFIX; LINKS="tini dumb-init catatonit" adds those names'
 	@echo 'make LIBC=glibc build dynamically against glibc (for sanitizers: CFLAGS=-fsanitize=…)'
 
 -include $(wildcard $(BUILD)/*.d $(BUILD)/scripts/*.d build/unit/*.d build/fuzz/*.d)
 
-.PHONY: FORCE all unit check-build check check-real demo sanitize fuzz coverage lint bench install install-completions clean help
+.PHONY: FORCE all hot unit check-build check check-real demo sanitize fuzz coverage lint bench install install-completions clean help

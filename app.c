@@ -68,7 +68,7 @@ pid_t app_start(const struct options *o, int *status, char *reason, size_t size)
 		.placement = o->placement,
 		.terminal = is_ours ? terminal : -1,
 		.environment = privs_environment(),
-		.drops_privileges = true,
+		.drops_privileges = o->user || o->caps || o->no_new_privs,
 		.attach_terminal = true,
 		.clean_signals = o->reset_signals,
 		.hand_on_sockets = !o->keep_descriptors,

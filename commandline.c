@@ -14,7 +14,7 @@ enum { WORDS_MAX = 128, SHOWN_SIZE = 96, NAME_SIZE = 40 };
 
 struct parser {
 	struct options *o;
-	const char *source; /* "SHIM_OPTS: ", or "" */
+	bool is_environment; /* the words are those of SHIM_OPTS */
 	char **next;
 	char *error;
 	size_t size;
@@ -38,7 +38,8 @@ static const char *show(const char *text, char shown[SHOWN_SIZE])
 static enum verdict __attribute__((format(printf, 2, 3)))
 fail(struct parser *p, const char *fmt, ...)
 {
-	size_t length = format_text(p->error, p->size, "%s", p->source);
+	size_t length =
+		format_text(p->error, p->size, "%s", p->is_environment ? "SHIM_OPTS: " : "");
 	va_list args;
 
 	va_start(args, fmt);
@@ -127,7 +128,7 @@ static enum verdict apply(
 	const char *argument = options_argument(row);
 	char shown[SHOWN_SIZE];
 
-	if (row->verdict != VERDICT_RUN && *p->source != '\0')
+	if (row->verdict != VERDICT_RUN && p->is_environment)
 		return fail(p, "%s: works on the command line only", spelled);
 	if (*argument && !value) {
 		if (!*p->next)
@@ -208,7 +209,7 @@ static enum verdict take_words(struct parser *p)
 		enum verdict verdict;
 
 		if (strcmp(word, "--") == 0) {
-			p->next += *p->source == '\0';
+			p->next += !p->is_environment;
 			return result;
 		}
 		p->next++;
@@ -230,7 +231,7 @@ static enum verdict take_environment(struct parser *p, char *shim_opts)
 	int count = split_words(shim_opts, words, WORDS_MAX);
 	enum verdict verdict;
 
-	p->source = "SHIM_OPTS: ";
+	p->is_environment = true;
 	if (count < 0)
 		return fail(p, "a quote is left open, or there are more than %d words", WORDS_MAX);
 	words[count] = NULL;
@@ -280,7 +281,7 @@ enum verdict options_parse(
 		verdict = take_environment(&p, shim_opts);
 	if (verdict != VERDICT_RUN)
 		return verdict;
-	p.source = "";
+	p.is_environment = false;
 	p.next = *argv ? argv + 1 : argv;
 	verdict = take_words(&p);
 	if (verdict == VERDICT_RUN || verdict == VERDICT_INSTALL || verdict == VERDICT_CHECK)

@@ -379,9 +379,9 @@ static int catatonit_parse(struct options *o, char **argv)
 enum personality compat_personality(const char *argv0)
 {
 	static const struct {
-		const char *name;
+		char name[sizeof "tini-static"]; /* here, and no pointer: see scripts/shim.ld */
 		enum personality personality;
-	} names[] = {
+	} called[] = {
 		{"tini", AS_TINI},
 		{"tini-static", AS_TINI},
 		{"docker-init", AS_TINI},
@@ -390,9 +390,9 @@ enum personality compat_personality(const char *argv0)
 		{"podman-init", AS_CATATONIT},
 	};
 
-	for (size_t i = 0; argv0 && i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(base_name(argv0), names[i].name) == 0)
-			return names[i].personality;
+	for (size_t i = 0; argv0 && i < sizeof(called) / sizeof(called[0]); i++)
+		if (strcmp(base_name(argv0), called[i].name) == 0)
+			return called[i].personality;
 	return AS_SHIM;
 }
 

@@ -196,6 +196,8 @@ int hooks_init(
 
 void hooks_set_app(pid_t pid, int exit_code, const char *reason)
 {
+	if (!hook_environment) /* there are none */
+		return;
 	if (pid > 0)
 		(void)format_text(variables[1], sizeof *variables, "SHIM_APP_PID=%d", (int)pid);
 	else /* not 0, which kill(1) takes for the hook's own group */

@@ -32,7 +32,6 @@
 #endif
 
 static struct {
-	bool is_asked;     /* any of the options */
 	bool changes_user; /* ids and groups are to be set */
 	bool sets_caps;    /* the capability sets are */
 	bool no_new_privs;
@@ -41,8 +40,11 @@ static struct {
 	struct caps caps;
 	uint64_t drop;      /* from the bounding set */
 	uint64_t permitted; /* shim's own */
-	char **environment;
 } privs;
+
+/* Apart: they are looked at in every container. */
+static bool is_asked; /* any of the options */
+static char **environment;
 
 /* A change of user makes the memory undumpable, and it is PID 1's own until the child has executed:
  * then nobody could open /proc/1/fd/1 any more. */
@@ -145,14 +147,14 @@ static int copy_environment(void)
 		return 0;
 	while (environ[count])
 		count++;
-	privs.environment = calloc(count + 2, sizeof *privs.environment);
-	if (!privs.environment)
+	environment = calloc(count + 2, sizeof *environment);
+	if (!environment)
 		return -1;
 	(void)format_text(home, sizeof home, "HOME=%s", privs.account.home);
 	for (size_t i = 0; i < count; i++)
 		if (strncmp(environ[i], home, strlen("HOME=")) != 0)
-			privs.environment[used++] = environ[i];
-	privs.environment[used] = home;
+			environment[used++] = environ[i];
+	environment[used] = home;
 	return 0;
 }
 
@@ -200,9 +202,9 @@ int privs_init(const struct options *o, char *error, size_t size)
 	struct caps_sets own;
 	char problem[200];
 
-	privs.is_asked = o->user || o->caps || o->no_new_privs;
-	if (!privs.is_asked)
+	if (!o->user && !o->caps && !o->no_new_privs)
 		return 0;
+	is_asked = true;
 	privs.no_new_privs = o->no_new_privs;
 	privs.is_root = geteuid() == 0;
 	if (caps_get(&own) < 0) /* a sandbox that knows no capabilities: nothing to lose */
@@ -230,7 +232,7 @@ int privs_init(const struct options *o, char *error, size_t size)
 
 char **privs_environment(void)
 {
-	return privs.environment;
+	return environment;
 }
 
 /* --- in the child --- */
@@ -290,7 +292,7 @@ void privs_settle(const struct options *o, bool all)
 {
 	uint64_t needed = CAP_BIT(CAP_KILL); /* the app may be another user's */
 
-	if (!privs.is_asked)
+	if (!is_asked)
 		return;
 	if (privs.changes_user)
 		make_dumpable();
@@ -333,7 +335,7 @@ const char *privs_describe(const struct options *o, char *buf, size_t size)
 	size_t length = 0;
 
 	buf[0] = '\0';
-	if (!privs.is_asked)
+	if (!is_asked)
 		return buf;
 	length = format_text(buf, size, "as user %u, group %u",
 		(unsigned)(privs.changes_user ? privs.account.uid : geteuid()),

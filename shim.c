@@ -53,7 +53,8 @@ enum occasion {
 	OCCASIONS = ON_NOTHING
 };
 
-static const char *const phase_names[] = {
+/* Arrays, no pointers: nothing to relocate, and in the first segment (scripts/shim.ld). */
+static const char phase_names[][sizeof "preparing"] = {
 	[WAITING] = "waiting",
 	[PREPARING] = "preparing",
 	[STARTING] = "starting",
@@ -63,7 +64,7 @@ static const char *const phase_names[] = {
 	[FINISHING] = "finishing",
 	[DONE] = "done",
 };
-static const char *const occasion_names[] = {
+static const char occasion_names[][sizeof "another stop signal"] = {
 	[ON_STOP] = "stop signal",
 	[ON_AGAIN] = "another stop signal",
 	[ON_SIGNAL] = "signal",

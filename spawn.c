@@ -144,15 +144,16 @@ static int execute(char **argv, char **environment)
 static void rename_listen_pid(char **environment)
 {
 	static char variable[32];
-	static const char name[] = "LISTEN_PID=";
+	static const char listen_pid[] = "LISTEN_PID=";
 	long pid;
 
 	for (char **p = environment; *p; p++) {
-		if (strncmp(*p, name, sizeof name - 1) != 0)
+		if (strncmp(*p, listen_pid, sizeof listen_pid - 1) != 0)
 			continue;
-		if (parse_number(*p + sizeof name - 1, 1, INT32_MAX, &pid) == 0 &&
+		if (parse_number(*p + sizeof listen_pid - 1, 1, INT32_MAX, &pid) == 0 &&
 			pid == getppid()) {
-			(void)format_text(variable, sizeof variable, "%s%d", name, (int)getpid());
+			(void)format_text(
+				variable, sizeof variable, "%s%d", listen_pid, (int)getpid());
 			*p = variable;
 		}
 		return;

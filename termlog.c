@@ -30,13 +30,14 @@ static struct {
 	/* What we wrote last: the line break that ends the app's last line if it has none, our
 	 * line, its line break. */
 	off_t offset;
-	size_t length; /* 0: nothing */
-	char text[TERMLOG_MAX + 1];
+	size_t length;           /* 0: nothing */
 	struct timespec written; /* the file's time then: the only trace of other writers when it
 				    cannot be read */
 } file;
 
-/* Apart, so that the zeroes above take no room in the binary. */
+/* Apart from the rest: pages that are touched by nobody who writes no message. */
+static char last_text[TERMLOG_MAX + 1];
+/* And this, so that the zeroes above take no room in the binary. */
 static int descriptor = -1;
 
 static void complain(const char *what, int error)
@@ -85,8 +86,9 @@ void termlog_open(const struct options *o)
 	if (descriptor < 0) {
 		/* Outside of Kubernetes there is no such file, and that is not worth a word. */
 		enum level level = !named && errno == ENOENT ? LEVEL_DEBUG : LEVEL_INFO;
-		log_at(level, "no termination message: %s: %s", path,
-			errno == EINVAL ? "not a regular file" : error_text(errno));
+		if (log_prints(level))
+			log_at(level, "no termination message: %s: %s", path,
+				errno == EINVAL ? "not a regular file" : error_text(errno));
 		return;
 	}
 	file.json = o->termination_format == FORMAT_JSON;
@@ -161,7 +163,7 @@ static off_t find_own(const struct stat *st)
 	}
 	if (read_at(file.offset, now, k) < k)
 		return end;
-	while (k > 0 && now[k - 1] == file.text[k - 1])
+	while (k > 0 && now[k - 1] == last_text[k - 1])
 		k--;
 	if (k == 0)
 		return file.offset;
@@ -200,7 +202,7 @@ static void blank_gap(off_t from, off_t to)
 	char blanks[TERMLOG_MAX + 1];
 	size_t n = (size_t)(to - from);
 	memset(blanks, ' ', n);
-	if (file.text[0] == '\n' && from == file.offset)
+	if (last_text[0] == '\n' && from == file.offset)
 		blanks[0] = '\n';
 	blanks[n - 1] = '\n';
 	(void)write_at(from, blanks, n); /* tidiness only */
@@ -211,7 +213,7 @@ static void blank_gap(off_t from, off_t to)
 static void undo_short_write(size_t done, size_t all)
 {
 	int error = errno;
-	size_t keep = file.json ? 0 : utf8_cut(file.text, all, done);
+	size_t keep = file.json ? 0 : utf8_cut(last_text, all, done);
 	file.length = 0;
 	if (done > 0 && cut_at(file.offset + (off_t)keep) == 0)
 		file.length = keep;
@@ -232,10 +234,10 @@ static void put_at_end(off_t start, size_t old, const char *line, size_t length)
 		bool broken = start == 0 ||
 			      (file.readable && read_at(start - 1, &last, 1) == 1 && last == '\n');
 		if (!broken)
-			file.text[n++] = '\n';
-		memcpy(file.text + n, line, length);
+			last_text[n++] = '\n';
+		memcpy(last_text + n, line, length);
 		n += length;
-		file.text[n++] = '\n';
+		last_text[n++] = '\n';
 	}
 	file.offset = start;
 	file.length = n;
@@ -243,10 +245,10 @@ static void put_at_end(off_t start, size_t old, const char *line, size_t length)
 	 * each. */
 	size_t all = n;
 	if (n < old) {
-		memset(file.text + n, '\n', old - n);
+		memset(last_text + n, '\n', old - n);
 		all = old;
 	}
-	size_t done = write_at(start, file.text, all);
+	size_t done = write_at(start, last_text, all);
 	if (done < all) {
 		undo_short_write(done, all);
 		return;

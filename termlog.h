@@ -46,11 +46,12 @@ struct termlog_facts {
 
 	int64_t phase_ns[TERMLOG_PHASES]; /* how long each phase took; 0: it was not in it */
 	const char *phase_names[TERMLOG_PHASES];
-	struct termlog_hook hooks[TERMLOG_HOOKS];
 	size_t hook_count;
 
 	long oom_kills;         /* since the start; filled by termlog_write() */
 	long long memory_limit; /* bytes; -1: none or unknown */
+
+	struct termlog_hook hooks[TERMLOG_HOOKS]; /* last: pages that are mostly not touched */
 };
 
 /* Opens the file as the options say and takes the cgroup's counters as the starting point (only
