@@ -44,7 +44,7 @@ CFLAGS_musl  = $(SMALL) -fPIE -fstack-protector-strong -fomit-frame-pointer -ffu
 	-fdata-sections -fno-asynchronous-unwind-tables -nostdinc -isystem $(MUSL_INCLUDE) \
 	-isystem $(shell $(CC) -print-file-name=include) -isystem build/linux-headers
 LINK_musl    = $(CC) -nostdlib -static-pie $(LDFLAGS) \
-	-Wl,-z,norelro,-z,now,-z,noexecstack,-z,noseparate-code,--gc-sections,--build-id=none \
+	-Wl,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code,--gc-sections,--build-id=none \
 	-Wl,-T,scripts/shim.ld -L$(BUILD) -o $@ \
 	$(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $(filter %.o,$^) $(TLS_LIBS_$(TLS)) -Wl,--start-group $(MUSL_LIB)/libc.a -lgcc \
 	-Wl,--end-group $(MUSL_LIB)/crtn.o
