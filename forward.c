@@ -14,6 +14,7 @@
 #include "log.h"
 #include "procs.h"
 #include "signals.h"
+#include "status.h"
 #include "util.h"
 
 static pid_t app; /* 0: there is none */
@@ -151,6 +152,8 @@ int forward_send(const struct options *o, int signo)
 {
 	log_note(NOTE_FORWARDING, signo, 0, NULL);
 	int result = send_scope(o, signo);
+	if (result == 0)
+		status_count(COUNT_SIGNALS);
 	int error = errno;
 	if (result < 0)
 		complain(signo, error);

@@ -1,6 +1,6 @@
 /*
- * health.h - /livez, /readyz, /startupz and /status: the health server, a forked child that reads
- * one shared page.
+ * health.h - /livez, /readyz, /startupz, /status and /metrics: the health server, a forked child
+ * that reads one shared page.
  *
  * PID 1 parses the address, binds before anything is started, keeps the descriptor (a new child
  * needs it when one dies), and forks. It reads nothing from the network itself.
@@ -46,6 +46,8 @@ struct health_options {
 	int (*probe)(void *context, char *reason, size_t size);
 	void *probe_context;
 	const char *probe_name; /* the target, for "probe NAME: reason" */
+	/* How many processes were killed for want of memory; NULL: that is not known. pread(2). */
+	long (*oom_kills)(void);
 	/* Called once in each process before its work begins; < 0: it must not begin. NULL:
 	 * nothing. */
 	int (*seal)(enum health_role role);
@@ -62,15 +64,27 @@ int health_serve(const struct health_options *options);
  */
 struct health_reply {
 	int status;
-	bool is_json;
+	const char *type; /* Content-Type; NULL: plain text */
 	bool needs_probe; /* status is 200 unless the --ready-probe says no */
 	size_t length;
-	char body[1400];
+	char body[2600]; /* /metrics needs most: 2.3 KB at most */
 };
 
-/* What to answer for path. active: connections. now_ns: CLOCK_MONOTONIC. Pure. */
-void health_answer(const struct status *status, uint32_t active, int64_t now_ns, struct span path,
-	struct health_reply *reply);
+/* What is counted elsewhere. */
+struct health_numbers {
+	uint32_t active;  /* connections */
+	uint64_t signals; /* passed on */
+	uint64_t orphans; /* reaped; STATUS_UNKNOWN: the kernel does it */
+	long oom_kills;   /* < 0: not known */
+};
+
+/* What to answer for path. now_ns: CLOCK_MONOTONIC. Pure. */
+void health_answer(const struct status *status, const struct health_numbers *numbers,
+	int64_t now_ns, struct span path, struct health_reply *reply);
+
+/* /metrics. Pure. */
+void health_metrics(const struct status *status, const struct health_numbers *numbers,
+	int64_t now_ns, struct health_reply *reply);
 
 /* Replaces the reply's body by 503 and a line. */
 void health_refuse(struct health_reply *reply, const char *reason);

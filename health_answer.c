@@ -115,7 +115,7 @@ static void say(struct health_reply *reply, int status, const char *text)
 	out_part(&out, text, false, sizeof(reply->body) - 8);
 	out_put(&out, "\n", 1);
 	reply->status = status;
-	reply->is_json = false;
+	reply->type = NULL;
 	reply->length = out.length;
 }
 
@@ -155,6 +155,15 @@ static void put_start(struct out *out, const struct status *s, int64_t now_ns)
 		(long long)(up_ms / 1000), (long long)(up_ms % 1000));
 }
 
+static unsigned count_hooks(const struct status *s, bool failed)
+{
+	unsigned count = 0;
+
+	for (int kind = 0; kind < HOOK_KINDS; kind++)
+		count += s->hook_counts[kind][failed];
+	return count;
+}
+
 static void tell_status(
 	const struct status *s, uint32_t active, int64_t now_ns, struct health_reply *reply)
 {
@@ -170,18 +179,18 @@ static void tell_status(
 		out_format(&out, ",\"pid\":null");
 	put_start(&out, s, now_ns);
 	out_format(&out, ",\"activeConnections\":%u,\"hooks\":{\"done\":%u,\"failed\":%u", active,
-		s->hooks_done, s->hooks_failed);
+		count_hooks(s, false), count_hooks(s, true));
 	put_string(&out, "running", s->hook);
 	out_put(&out, "}}\n", 3);
 	reply->status = 200;
-	reply->is_json = true;
+	reply->type = "application/json";
 	reply->length = out.length;
 	if (out.full) /* hundreds of control characters in a name: no half JSON */
 		say(reply, 500, "too long");
 }
 
-void health_answer(const struct status *s, uint32_t active, int64_t now_ns, struct span path,
-	struct health_reply *reply)
+void health_answer(const struct status *s, const struct health_numbers *numbers, int64_t now_ns,
+	struct span path, struct health_reply *reply)
 {
 	reply->needs_probe = false;
 	if (span_is(path, "/livez")) {
@@ -192,8 +201,11 @@ void health_answer(const struct status *s, uint32_t active, int64_t now_ns, stru
 	} else if (span_is(path, "/startupz")) {
 		say(reply, s->was_running ? 200 : 503, s->was_running ? "ok" : why_not(s));
 	} else if (span_is(path, "/status")) {
-		tell_status(s, active, now_ns, reply);
+		tell_status(s, numbers->active, now_ns, reply);
+	} else if (span_is(path, "/metrics")) {
+		health_metrics(s, numbers, now_ns, reply);
 	} else {
-		say(reply, 404, "not found: there are /livez, /readyz, /startupz and /status");
+		say(reply, 404,
+			"not found: there are /livez, /readyz, /startupz, /status and /metrics");
 	}
 }

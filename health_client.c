@@ -94,9 +94,9 @@ static bool reply(struct server *s, struct client *c, const struct health_reply 
 
 	c->is_closing = !c->request.keep_alive;
 	c->out_sent = 0;
-	c->out_length = http_reply_build(answer->status, &c->request,
-		answer->is_json ? "application/json" : text,
-		(struct span){answer->body, answer->length}, c->out, sizeof(c->out));
+	c->out_length =
+		http_reply_build(answer->status, &c->request, answer->type ? answer->type : text,
+			(struct span){answer->body, answer->length}, c->out, sizeof(c->out));
 	/* The request is done with: what follows it moves to the front. */
 	c->in_length -= c->request_length;
 	memmove(c->in, c->in + c->request_length, c->in_length);
@@ -133,15 +133,31 @@ static void ask_probe(struct server *s, struct client *c)
 		c->deadline_ns = s->now_ns;
 }
 
+static void answer_to(const struct server *s, struct span path, struct health_reply *answer)
+{
+	struct status_page *page = s->options->page;
+	struct status status;
+	struct health_numbers numbers = {
+		.active = atomic_load_explicit(&page->active, memory_order_relaxed),
+		.signals =
+			atomic_load_explicit(&page->counters[COUNT_SIGNALS], memory_order_relaxed),
+		.orphans =
+			atomic_load_explicit(&page->counters[COUNT_ORPHANS], memory_order_relaxed),
+		.oom_kills = -1,
+	};
+
+	if (s->options->oom_kills != NULL && span_is(path, "/metrics"))
+		numbers.oom_kills = s->options->oom_kills();
+	status_read(page, &status);
+	health_answer(&status, &numbers, s->now_ns, path, answer);
+}
+
 /* false as flush(), also while the probe runs. */
 static bool serve(struct server *s, struct client *c)
 {
 	struct health_reply answer;
-	struct status status;
-	uint32_t active = atomic_load_explicit(&s->options->page->active, memory_order_relaxed);
 
-	status_read(s->options->page, &status);
-	health_answer(&status, active, s->now_ns, c->request.path, &answer);
+	answer_to(s, c->request.path, &answer);
 	if (answer.needs_probe && s->prober >= 0) {
 		ask_probe(s, c);
 		return false;
@@ -202,13 +218,11 @@ int clients_take_verdict(struct server *s)
 	for (size_t i = 0; i < CLIENTS; i++) {
 		struct client *c = &s->clients[i];
 		struct health_reply answer = {.length = 0};
-		struct status status;
 
 		if (c->state != CLIENT_PROBING)
 			continue;
 		/* A stop may have come in the meantime. */
-		status_read(s->options->page, &status);
-		health_answer(&status, 0, s->now_ns, span_of("/readyz"), &answer);
+		answer_to(s, span_of("/readyz"), &answer);
 		if (answer.needs_probe && !passed)
 			health_refuse(&answer, line);
 		c->state = CLIENT_IDLE;

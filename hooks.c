@@ -235,6 +235,7 @@ static void record(const struct list *list, bool failed, const char *outcome)
 	else
 		log_at(LEVEL_INFO, "%s hook %s: %s after %s", kind, step_of(list)->text, outcome,
 			took);
+	facts->hook_counts[kind_of(list)][failed]++;
 	if (facts->hook_count == TERMLOG_HOOKS)
 		return;
 	struct termlog_hook *hook = &facts->hooks[facts->hook_count++];

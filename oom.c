@@ -30,6 +30,7 @@ static struct {
 	bool v1;
 	long start;
 } own;
+static int held = -1; /* the counter, open for good */
 
 /* The head of a small file. Returns its length, or -1. */
 static ssize_t read_file(const char *path, char *buf, size_t size)
@@ -199,12 +200,23 @@ void oom_open(const char *membership, const char *root)
 		(void)try_dir(true, root, "");
 }
 
+bool oom_hold(void)
+{
+	char path[DIR_SIZE + 32];
+
+	(void)format_text(path, sizeof(path), "%s/%s", own.dir, own.v1 ? counter_v1 : counter_v2);
+	held = own.dir[0] == '\0' ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	return held >= 0;
+}
+
 long oom_kills(void)
 {
 	char text[512];
 	if (own.dir[0] == '\0')
 		return 0;
-	ssize_t n = read_in(own.dir, 0, own.v1 ? counter_v1 : counter_v2, text, sizeof(text));
+	ssize_t n = held >= 0 ? pread(held, text, sizeof(text), 0)
+			      : read_in(own.dir, 0, own.v1 ? counter_v1 : counter_v2, text,
+					sizeof(text));
 	long now = n < 0 ? -1 : termlog_parse_oom(text, (size_t)n);
 	return now > own.start ? now - own.start : 0;
 }

@@ -13,6 +13,7 @@
 
 #include "health.h"
 #include "log.h"
+#include "oom.h"
 #include "paths.h"
 #include "signals.h"
 #include "target.h"
@@ -64,6 +65,7 @@ static int init_server(char *error, size_t size)
 	}
 	if (o->explain) /* a plan needs no port */
 		return init_probe(error, size);
+	oom_open(OOM_MEMBERSHIP, OOM_ROOT);
 	listener = health_bind(&address, problem, sizeof problem);
 	if (listener < 0) {
 		(void)format_text(error, size, "--health %s: %s", o->health, problem);
@@ -123,6 +125,7 @@ static int serve_in_worker(void *context, char *reason, size_t size)
 		.probe_context = &probe_target,
 		.probe_name = o->ready_probe,
 		.seal = seal,
+		.oom_kills = oom_hold() ? oom_kills : NULL,
 	};
 
 	(void)context;
@@ -184,11 +187,7 @@ void ready_publish(
 	status.started_ns = facts->started_ns;
 	status.started_wall_ns = facts->started_wall_ns;
 	status.app_pid = facts->ended ? 0 : app;
-	for (size_t i = 0; i < facts->hook_count; i++)
-		if (facts->hooks[i].failed)
-			status.hooks_failed++;
-		else
-			status.hooks_done++;
+	memcpy(status.hook_counts, facts->hook_counts, sizeof status.hook_counts);
 	status.is_ready = !reason;
 	status.was_running = was_running;
 	status_publish(page, &status);

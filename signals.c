@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "status.h"
 #include "util.h"
 
 /* From linux/pidfd.h of 6.15, which build machines do not have yet. */
@@ -234,8 +235,10 @@ static void let_kernel_reap(void)
 		return;
 	signal_fd =
 		(int)syscall(SYS_signalfd4, -1, &wanted, sizeof wanted, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (signal_fd >= 0)
-		set_sigchld(SIG_IGN);
+	if (signal_fd < 0)
+		return;
+	set_sigchld(SIG_IGN);
+	status_count_no_more(COUNT_ORPHANS);
 }
 
 /* Back to the plain way. */
@@ -275,7 +278,9 @@ pid_t signals_fork(void)
 		return 0;
 	}
 	int error = errno;
-	int pidfd = pid > 0 && kernel_reaps ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	/* Or it may come to do so: one child without a pidfd would keep it from that. */
+	bool needs_pidfd = kernel_reaps || kernel_reaping_allowed;
+	int pidfd = pid > 0 && needs_pidfd ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 	if (pid > 0 && signals_watch(pid, pidfd) < 0) {
 		(void)kill(pid, SIGKILL); /* too many; it is an orphan to us then */
 		if (pidfd >= 0)
@@ -385,6 +390,7 @@ static bool reap(struct event *event)
 		note_reaped(pid, status, !child);
 		if (child)
 			return exit_event(child, status, event);
+		status_count(COUNT_ORPHANS);
 		fewer = empty_wanted;
 		if (kernel_reaping_allowed)
 			let_kernel_reap();

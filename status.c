@@ -17,12 +17,29 @@ union image {
 	uint64_t words[STATUS_WORDS];
 };
 
+static struct status_page *counted; /* the page there is, or NULL */
+
 struct status_page *status_create(void)
 {
 	void *page = mmap(NULL, sizeof(struct status_page), PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	return page == MAP_FAILED ? NULL : page;
+	counted = page == MAP_FAILED ? NULL : page;
+	return counted;
+}
+
+void status_count(enum status_counter counter)
+{
+	if (counted && atomic_load_explicit(&counted->counters[counter], memory_order_relaxed) !=
+			       STATUS_UNKNOWN)
+		atomic_fetch_add_explicit(&counted->counters[counter], 1, memory_order_relaxed);
+}
+
+void status_count_no_more(enum status_counter counter)
+{
+	if (counted)
+		atomic_store_explicit(
+			&counted->counters[counter], STATUS_UNKNOWN, memory_order_relaxed);
 }
 
 void status_publish(struct status_page *page, const struct status *status)

@@ -47,6 +47,7 @@ struct termlog_facts {
 	int64_t phase_ns[TERMLOG_PHASES]; /* how long each phase took; 0: it was not in it */
 	const char *phase_names[TERMLOG_PHASES];
 	size_t hook_count;
+	uint16_t hook_counts[HOOK_KINDS][2]; /* [kind][failed], those without room above too */
 
 	long oom_kills;         /* since the start; filled by termlog_write() */
 	long long memory_limit; /* bytes; -1: none or unknown */

@@ -121,12 +121,14 @@ END_TEST
 
 /* ---- answers ---- */
 
+static struct health_numbers numbers = {.active = 5, .oom_kills = -1};
+
 static struct health_reply answered(const struct status *s, const char *path)
 {
 	struct health_reply reply;
 
 	memset(&reply, 0xaa, sizeof(reply));
-	health_answer(s, 5, 90 * NS_PER_S + 7 * NS_PER_MS, span_of(path), &reply);
+	health_answer(s, &numbers, 90 * NS_PER_S + 7 * NS_PER_MS, span_of(path), &reply);
 	ck_assert_uint_le(reply.length, sizeof(reply.body));
 	if (reply.length < sizeof(reply.body))
 		reply.body[reply.length] = '\0';
@@ -176,8 +178,7 @@ START_TEST(status_json)
 		.app_pid = 7,
 		.started_ns = 60 * NS_PER_S,
 		.started_wall_ns = 1700000000 * NS_PER_S,
-		.hooks_done = 2,
-		.hooks_failed = 1,
+		.hook_counts = {[HOOK_PRE_START] = {1, 0}, [HOOK_POST_START] = {1, 1}},
 		.hook = "post-start \"x\""};
 
 	ANSWERS(&s, "/status", 200,
@@ -185,20 +186,59 @@ START_TEST(status_json)
 		"\"startedAt\":\"2023-11-14T22:13:20Z\",\"uptimeSeconds\":30.007,"
 		"\"activeConnections\":5,\"hooks\":{\"done\":2,\"failed\":1,"
 		"\"running\":\"post-start \\\"x\\\"\"}}\n");
-	ck_assert(answered(&s, "/status").is_json);
+	ck_assert_str_eq(answered(&s, "/status").type, "application/json");
 	memset(&s, 0, sizeof(s));
 	ANSWERS(&s, "/status", 200,
 		"{\"ready\":false,\"started\":false,\"phase\":\"\",\"reason\":\"starting\",\"pid\":"
 		"null,"
 		"\"startedAt\":null,\"uptimeSeconds\":null,"
 		"\"activeConnections\":5,\"hooks\":{\"done\":0,\"failed\":0,\"running\":\"\"}}\n");
-	/* The worst texts: whole JSON or none. */
+	/* The worst texts. */
 	memset(s.reason, 1, sizeof(s.reason) - 1);
 	memset(s.hook, 1, sizeof(s.hook) - 1);
-	ck_assert_int_eq(answered(&s, "/status").status, 500);
+	ck_assert_int_eq(answered(&s, "/status").status, 200);
 	memset(s.hook, '"', sizeof(s.hook) - 1);
 	memset(s.reason, 0xff, sizeof(s.reason) - 1);
 	ck_assert_int_eq(answered(&s, "/status").status, 200);
+}
+END_TEST
+
+START_TEST(metrics)
+{
+	struct status s = {.phase = "draining",
+		.started_ns = 60 * NS_PER_S,
+		.hook_counts = {[HOOK_PRE_STOP] = {3, 1}, [HOOK_POST_STOP] = {0, UINT16_MAX}}};
+	struct health_reply all, least;
+
+	numbers = (struct health_numbers){UINT32_MAX, UINT64_MAX - 1, UINT64_MAX - 1, 7};
+	all = answered(&s, "/metrics");
+	ck_assert_int_eq(all.status, 200);
+	ck_assert_str_eq(all.type, "text/plain; version=0.0.4; charset=utf-8");
+	ck_assert_uint_lt(all.length, sizeof(all.body)); /* whole, even with the largest numbers */
+	ck_assert_int_eq(all.body[all.length - 1], '\n');
+	ck_assert_ptr_nonnull(strstr(all.body, "\nshim_phase{phase=\"draining\"} 1\n"));
+	ck_assert_ptr_nonnull(strstr(all.body, "\nshim_phase{phase=\"running\"} 0\n"));
+	ck_assert_ptr_nonnull(strstr(all.body, "\nshim_app_uptime_seconds 30.007\n"));
+	ck_assert_ptr_nonnull(strstr(all.body, "\nshim_active_connections 4294967295\n"));
+	ck_assert_ptr_nonnull(
+		strstr(all.body, "\nshim_hooks_total{kind=\"pre-stop\",result=\"failed\"} 1\n"));
+	ck_assert_ptr_nonnull(
+		strstr(all.body, "\nshim_hooks_total{kind=\"pre-stop\",result=\"ok\"} 3\n"));
+	ck_assert_ptr_nonnull(
+		strstr(all.body, "\nshim_signals_forwarded_total 18446744073709551614\n"));
+	ck_assert_ptr_nonnull(strstr(all.body, "\nshim_oom_kills_total 7\n"));
+
+	/* No sample stands for what is not known. */
+	numbers = (struct health_numbers){.active = 5, .orphans = STATUS_UNKNOWN, .oom_kills = -1};
+	s = (struct status){.phase = "waiting"};
+	least = answered(&s, "/metrics");
+	ck_assert_ptr_nonnull(strstr(least.body, "\nshim_phase{phase=\"waiting\"} 1\n"));
+	ck_assert_ptr_nonnull(strstr(least.body, "\nshim_ready 0\n"));
+	ck_assert_ptr_null(strstr(least.body, "orphans"));
+	ck_assert_ptr_null(strstr(least.body, "oom"));
+	ck_assert_ptr_null(strstr(least.body, "connections"));
+	ck_assert_ptr_null(strstr(least.body, "uptime"));
+	numbers = (struct health_numbers){.active = 5, .oom_kills = -1};
 }
 END_TEST
 
@@ -209,7 +249,7 @@ static void fill(struct status *s, uint32_t n)
 	memset(s, 0, sizeof(*s));
 	memset(s->reason, (int)('a' + n % 26), sizeof(s->reason) - 1);
 	memset(s->hook, (int)('a' + n % 26), sizeof(s->hook) - 1);
-	s->hooks_done = s->hooks_failed = n;
+	s->app_pid = (int32_t)n;
 	s->started_ns = s->started_wall_ns = n;
 }
 
@@ -239,14 +279,13 @@ START_TEST(page_is_never_torn)
 	time_t end = time(NULL) + 4; /* the machine may be busy */
 	for (int i = 0; i < 1000000 && time(NULL) < end; i++) {
 		status_read(page, &s);
-		ck_assert_uint_eq(s.hooks_done, s.hooks_failed);
-		ck_assert_int_eq(s.started_ns, s.hooks_done);
-		ck_assert_int_eq(s.started_wall_ns, s.hooks_done);
-		ck_assert_int_eq(s.reason[0], (char)('a' + s.hooks_done % 26));
+		ck_assert_int_eq(s.started_ns, (uint32_t)s.app_pid);
+		ck_assert_int_eq(s.started_wall_ns, (uint32_t)s.app_pid);
+		ck_assert_int_eq(s.reason[0], (char)('a' + (uint32_t)s.app_pid % 26));
 		ck_assert_int_eq(s.reason[STATUS_TEXT_SIZE - 2], s.reason[0]);
 		ck_assert_int_eq(s.hook[STATUS_TEXT_SIZE - 2], s.reason[0]);
-		changes += s.hooks_done != last;
-		last = s.hooks_done;
+		changes += (uint32_t)s.app_pid != last;
+		last = (uint32_t)s.app_pid;
 	}
 	kill(writer, SIGKILL);
 	waitpid(writer, NULL, 0);
@@ -347,6 +386,7 @@ int main(void)
 	tcase_add_test(all, binding);
 	tcase_add_test(all, routes);
 	tcase_add_test(all, status_json);
+	tcase_add_test(all, metrics);
 	tcase_add_test(all, page_is_never_torn);
 	tcase_add_test(all, page_of_garbage_ends);
 #if defined(__SANITIZE_ADDRESS__) /* it makes an exit status of the signal */
