@@ -200,25 +200,38 @@ void oom_open(const char *membership, const char *root)
 		(void)try_dir(true, root, "");
 }
 
-bool oom_hold(void)
+/* text: the counter's file, of length n. */
+static long kills_in(const char *text, ssize_t n)
 {
-	char path[DIR_SIZE + 32];
+	long now = n < 0 ? -1 : termlog_parse_oom(text, (size_t)n);
 
-	(void)format_text(path, sizeof(path), "%s/%s", own.dir, own.v1 ? counter_v1 : counter_v2);
-	held = own.dir[0] == '\0' ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	return held >= 0;
+	return now > own.start ? now - own.start : 0;
 }
 
 long oom_kills(void)
 {
 	char text[512];
+
 	if (own.dir[0] == '\0')
 		return 0;
-	ssize_t n = held >= 0 ? pread(held, text, sizeof(text), 0)
-			      : read_in(own.dir, 0, own.v1 ? counter_v1 : counter_v2, text,
-					sizeof(text));
-	long now = n < 0 ? -1 : termlog_parse_oom(text, (size_t)n);
-	return now > own.start ? now - own.start : 0;
+	return kills_in(
+		text, read_in(own.dir, 0, own.v1 ? counter_v1 : counter_v2, text, sizeof(text)));
+}
+
+void oom_hold(void)
+{
+	char path[DIR_SIZE + 32];
+
+	(void)format_text(path, sizeof(path), "%s/%s", own.dir, own.v1 ? counter_v1 : counter_v2);
+	if (own.dir[0] != '\0')
+		held = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+}
+
+long oom_kills_held(void)
+{
+	char text[512];
+
+	return held < 0 ? -1 : kills_in(text, pread(held, text, sizeof(text), 0));
 }
 
 long long oom_limit(void)

@@ -17,9 +17,10 @@
  * OOM_MEMBERSHIP and OOM_ROOT but in tests. */
 void oom_open(const char *membership, const char *root);
 
-/* For a child that will not be allowed to open files: keeps the counter open from now on. False:
- * there is none. */
-bool oom_hold(void);
+/* For a child that will not be allowed to open files: keeps the counter open, and asks that; -1:
+ * it is not known. */
+void oom_hold(void);
+long oom_kills_held(void);
 
 /* How many since oom_open(); 0 when that is not known. */
 long oom_kills(void);

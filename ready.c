@@ -111,6 +111,8 @@ static int probe_in_server(void *context, char *reason, size_t size)
 
 static int seal(enum health_role role)
 {
+	if (role == HEALTH_SERVER)
+		oom_hold();
 	workers_seal(role == HEALTH_SERVER ? SEAL_SERVER : SEAL_CLIENT);
 	return 0;
 }
@@ -125,7 +127,7 @@ static int serve_in_worker(void *context, char *reason, size_t size)
 		.probe_context = &probe_target,
 		.probe_name = o->ready_probe,
 		.seal = seal,
-		.oom_kills = oom_hold() ? oom_kills : NULL,
+		.oom_kills = oom_kills_held,
 	};
 
 	(void)context;
@@ -203,8 +205,8 @@ bool ready_child_ended(pid_t pid, int status)
 	server = 0;
 	workers_take_reason(pid, reason, sizeof reason);
 	if (!*reason && WIFSIGNALED(status))
-		(void)format_text(reason, sizeof reason, "killed by %s",
-			signal_name(WTERMSIG(status), name));
+		(void)format_text(
+			reason, sizeof reason, "killed by %s", signal_name(WTERMSIG(status), name));
 	log_at(LEVEL_WARN, "the health server ended (%s); starting it again",
 		*reason ? reason : "exit status not 0");
 	restart_ns = server_started_ns + NS_PER_S;
