@@ -159,6 +159,12 @@ check-real:
 	@$(MAKE) --no-print-directory shim
 	@tests/check $(SUITES_REAL)
 
+# What must not break it: system calls that are refused or fail, time that jumps, and the like.
+check-faults:
+	@scripts/ensure-packages $(PACKAGES_CHECK)
+	@$(MAKE) --no-print-directory shim
+	@tests/faults/run
+
 demo:
 	@scripts/ensure-packages $(PACKAGES_DEMO)
 	@$(MAKE) --no-print-directory shim
@@ -240,6 +246,7 @@ help:
 	@echo 'make demo       install what is missing, build, show what shim does on a real server'
 	@echo 'make check      install what is missing, build, run all tests'
 	@echo 'make check-real real servers and engines as the app, under load (docs/applications.md)'
+	@echo 'make check-faults  more tests: refused and failing system calls, time that jumps, …'
 	@echo 'make sanitize   the scenarios with AddressSanitizer and UBSan'
 	@echo 'make fuzz       the fuzzers, FUZZ_SECONDS each'
 	@echo 'make lint       cppcheck, gcc -fanalyzer, clang-tidy, shellcheck, mandoc'
@@ -251,4 +258,4 @@ help:
 
 -include $(wildcard $(BUILD)/*.d $(BUILD)/scripts/*.d build/unit/*.d build/fuzz/*.d)
 
-.PHONY: FORCE all hot unit check-build check check-real demo sanitize fuzz coverage lint bench install install-completions clean help
+.PHONY: FORCE all hot unit check-build check check-real check-faults demo sanitize fuzz coverage lint bench install install-completions clean help

@@ -7,6 +7,7 @@
  */
 #include "shim.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -855,7 +856,10 @@ int main(int argc, char **argv)
 	if (argc == 0) /* before Linux 5.18 the environment would be taken for arguments */
 		argv = nothing;
 	enum personality name = compat_personality(argv[0]);
-	signals_init(name == AS_SHIM || name == AS_DUMB_INIT);
+	if (signals_init(name == AS_SHIM || name == AS_DUMB_INIT) < 0) {
+		log_at(LEVEL_FATAL, "cannot block signals: %s", error_text(errno));
+		_exit(EXIT_SHIM);
+	}
 	int status = setup_command_line(&o, argc, argv);
 	if (status >= 0)
 		_exit(status);

@@ -79,16 +79,18 @@ static void set_sigchld(void (*disposition)(int))
 	(void)sigaction(SIGCHLD, &action, NULL); /* cannot fail for SIGCHLD */
 }
 
-void signals_init(bool take_faults)
+int signals_init(bool take_faults)
 {
 	struct sigaction old;
 
 	taken = take_faults ? ALL_SIGNALS : ALL_SIGNALS & ~FAULTS;
-	(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &taken, &inherited_mask, sizeof taken);
+	if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &taken, &inherited_mask, sizeof taken) < 0)
+		return -1;
 	if (sigaction(SIGCHLD, NULL, &old) == 0 && old.sa_handler == SIG_IGN) {
 		inherited_chld_ignored = true;
 		set_sigchld(SIG_DFL);
 	}
+	return 0;
 }
 
 void signals_set_reaping(bool kernel_may, bool say_orphans)
@@ -372,9 +374,9 @@ static bool reap(struct event *event)
 
 		if (pid < 0 && errno == EINTR)
 			continue;
-		if (pid < 0)
+		if (pid < 0 && errno == ECHILD)
 			return none_left(event);
-		if (pid == 0) {
+		if (pid <= 0) { /* < 0: refused, which does not mean that there is nobody */
 			log_note(NOTE_NONE_TO_REAP, 0, 0, NULL);
 			reap_pending = false;
 			*event = (struct event){.kind = fewer ? EVENT_FEWER : EVENT_DEADLINE};
@@ -440,8 +442,11 @@ static bool read_signal(struct event *event)
 {
 	struct signalfd_siginfo info;
 
-	if (read(signal_fd, &info, sizeof info) != (ssize_t)sizeof info)
+	if (read(signal_fd, &info, sizeof info) != (ssize_t)sizeof info) {
+		if (errno != EAGAIN && errno != EINTR)
+			reap_ourselves();
 		return false;
+	}
 	note_signal((int)info.ssi_signo);
 	return signal_event(
 		(int)info.ssi_signo, info.ssi_code <= 0 ? (pid_t)info.ssi_pid : 0, event);

@@ -32,9 +32,10 @@ struct event {
  * First thing in main: blocks every signal and sets SIGCHLD to its default, since a parent that
  * left it ignored would cost us every exit status. Keeps what was inherited. With take_faults,
  * SIGSEGV and the like are blocked too, so that a sent one is forwarded; a fault of shim's own
- * still ends it, since the kernel unblocks what it forces (signal(7)).
+ * still ends it, since the kernel unblocks what it forces (signal(7)). -1 and errno: nothing can be
+ * started, for its end would go unnoticed.
  */
-void signals_init(bool take_faults);
+int signals_init(bool take_faults);
 
 /* May the kernel reap orphans (Linux 6.15)? Not when each is to be seen: is each one said (-w)? */
 void signals_set_reaping(bool kernel_may, bool say_orphans);

@@ -401,6 +401,16 @@ static void descriptor_open(int fd, const char *path)
 		fail(path);
 }
 
+/* Until somebody writes a byte to the FIFO: time to attach a tracer. */
+static void gate_wait(const char *path)
+{
+	char byte;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || readv(fd, &(struct iovec){&byte, 1}, 1) != 1) /* shim's calls are counted */
+		fail(path);
+	close(fd);
+}
+
 /* After the first orphan shim may leave the reaping to the kernel. */
 static void orphan_leave(void)
 {
@@ -436,6 +446,7 @@ static int with_apply(const char *option, char **value)
 	case 'f': descriptor_open(number(value[0]), value[1]); return 2;
 	case 't': terminal_take(); return 0;
 	case 's': setsid(); return 0;
+	case 'g': gate_wait(value[0]); return 1;
 	case 'O': orphan_leave(); return 0;
 	case 'x': clearenv(); return 0;
 	case 'S': prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); return 0;

@@ -195,3 +195,14 @@ def a_stopped_member_is_woken_without_proc(case):
     init.quiet(0.2)
     init.signal(TERM)
     equal(init.wait(), 5)
+
+
+@scenario()
+def what_shim_cannot_do_without(case):
+    """With its signals unblocked the app's end would go unnoticed: nothing is started."""
+    need_x86()
+    rt_sigprocmask = "14"
+    for error in (EPERM, ENOSYS):
+        init = case.run(["/bin/echo", "started"], prefix=["-e", error, rt_sigprocmask])
+        equal((init.status, init.out), (125, ""))
+        check("cannot block signals" in init.err, init.err)
