@@ -177,7 +177,7 @@ static bool is_own_proc(int fd)
 int procs_each(bool (*visit)(const struct proc *p, void *context), void *context)
 {
 	_Alignas(struct directory_entry) char entries[2048];
-	long length;
+	long length = 0;
 	bool go_on = true;
 	int fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -194,8 +194,10 @@ int procs_each(bool (*visit)(const struct proc *p, void *context), void *context
 			go_on = visit_entry(entry, visit, context);
 			at += entry->length;
 		}
+	int error = errno;
 	(void)close(fd);
-	return 0;
+	errno = error;
+	return length < 0 ? -1 : 0;
 }
 
 struct send {
