@@ -100,13 +100,13 @@ class Counted:
 
 def orphans(case, until):
     init = case.start(["orphans", str(ORPHANS)])
-    watch, done = Watch(init), 0
+    watch = Watch(init)
     begun = time.monotonic()
     while time.monotonic() < until and f"made {ORPHANS}" not in init.out:
         init.quiet(min(1.0, max(0.05, (until - begun) / 20)))
         watch.look()
     said = [line.split() for line in init.lines()]
-    done = int(said[-1][-1]) if said else 0
+    done = max([int(words[-1]) for words in said if words[0] in ("so", "made")], default=0)
     print(f"    {done} orphans in {time.monotonic() - begun:.0f} s", flush=True)
     is_through = f"made {ORPHANS}" in init.out
     if not is_through:
