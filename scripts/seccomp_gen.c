@@ -169,13 +169,20 @@ static _Noreturn void give_up(const char *what, const char *name)
 
 /* --- filters --- */
 
+static bool is_on(const struct rule *rule, uint32_t machine)
+{
+	return seccomp_syscall_resolve_name_arch(machine, rule->name) >= 0;
+}
+
 static void add_rule(scmp_filter_ctx filter, uint32_t machine, const struct rule *rule)
 {
-	int call = seccomp_syscall_resolve_name_arch(machine, rule->name);
+	/* libseccomp takes numbers for those of the machine that it runs on, and translates them.
+	 */
+	int call = seccomp_syscall_resolve_name(rule->name);
 
 	if (call == __NR_SCMP_ERROR)
 		give_up("no such system call", rule->name);
-	if (call < 0) /* not on this architecture */
+	if (!is_on(rule, machine))
 		return;
 	if (!rule->words && seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0) < 0)
 		give_up("cannot allow", rule->name);
@@ -365,11 +372,6 @@ static void print_header(void)
 		print_names(machines[i].token);
 	}
 	printf("#else\n#error \"no filter for this machine: make SECCOMP=0\"\n#endif\n");
-}
-
-static bool is_on(const struct rule *rule, uint32_t machine)
-{
-	return seccomp_syscall_resolve_name_arch(machine, rule->name) >= 0;
 }
 
 static void print_rules(const struct rule *rules, size_t count)
