@@ -223,6 +223,10 @@ hot: shim
 	@scripts/hot $(BUILD)
 	@$(MAKE) --no-print-directory shim
 
+# The file, the processes of a running shim, and the system calls of each role; needs root.
+hardening: shim build/seccomp_gen
+	@OBJECT=$(BUILD)/health.o scripts/hardening
+
 bench: shim
 	@bench/run
 
@@ -251,6 +255,7 @@ help:
 	@echo 'make fuzz       the fuzzers, FUZZ_SECONDS each'
 	@echo 'make lint       cppcheck, gcc -fanalyzer, clang-tidy, shellcheck, mandoc'
 	@echo 'make coverage   line coverage of the unit tests'
+	@echo 'make hardening what an attacker would find: the file, the processes, their system calls'
 	@echo 'make bench      shim beside tini, dumb-init and catatonit'
 	@echo 'make hot        list anew what is put first in the file (x86-64, root)'
 	@echo 'make install    to DESTDIR and PREFIX; LINKS="tini dumb-init catatonit" adds those names'
@@ -258,4 +263,4 @@ help:
 
 -include $(wildcard $(BUILD)/*.d $(BUILD)/scripts/*.d build/unit/*.d build/fuzz/*.d)
 
-.PHONY: FORCE all hot unit check-build check check-real check-faults demo sanitize fuzz coverage lint bench install install-completions clean help
+.PHONY: FORCE all hot unit check-build check check-real check-faults demo sanitize fuzz coverage lint hardening bench install install-completions clean help

@@ -77,6 +77,12 @@ def wait_sealed(case, pid):
     eventually(lambda: proc_status(pid).get(key, value) == value, f"{pid} is sealed")
 
 
+def modes_of_file(case, pid):
+    """How the parts of the binary are mapped. A part that is r-- was rw- in the file (RELRO)."""
+    with open(f"/proc/{pid}/maps") as f:
+        return [line.split()[1] for line in f if line.rstrip().endswith(case.shim)]
+
+
 def is_sealed(case, init, pid, group=None):
     wait_sealed(case, pid)
     status = proc_status(pid)
