@@ -199,6 +199,11 @@ static enum verdict take_cluster(struct parser *p, const char *text)
 	return verdict;
 }
 
+static bool runs_no_command(enum verdict verdict)
+{
+	return verdict == VERDICT_INSTALL || verdict == VERDICT_CHECK || verdict == VERDICT_DRAIN;
+}
+
 /* Up to the first word that is no option, which p->next then points to. */
 static enum verdict take_words(struct parser *p)
 {
@@ -214,9 +219,8 @@ static enum verdict take_words(struct parser *p)
 		}
 		p->next++;
 		verdict = word[1] == '-' ? take_long(p, word + 2) : take_cluster(p, word + 1);
-		/* These two go on: options of theirs may follow, a command may not. */
-		if (verdict != VERDICT_RUN && verdict != VERDICT_INSTALL &&
-			verdict != VERDICT_CHECK)
+		/* Options of theirs may follow, a command may not. */
+		if (verdict != VERDICT_RUN && !runs_no_command(verdict))
 			return verdict;
 		if (verdict != VERDICT_RUN)
 			result = verdict;
@@ -250,9 +254,11 @@ static enum verdict check(struct parser *p, enum verdict verdict)
 	char grace[DURATION_SIZE];
 	char shown[SHOWN_SIZE];
 
-	if (verdict == VERDICT_INSTALL || verdict == VERDICT_CHECK)
+	if (runs_no_command(verdict))
 		return *p->next ? fail(p, "--%s: runs no command, but '%s' was given",
-					  verdict == VERDICT_INSTALL ? "install" : "check",
+					  verdict == VERDICT_INSTALL ? "install"
+					  : verdict == VERDICT_CHECK ? "check"
+								     : "drain-now",
 					  show(*p->next, shown))
 				: verdict;
 	if (o->drain_port_count && o->drain_min_ns < 0)
@@ -284,7 +290,7 @@ enum verdict options_parse(
 	p.is_environment = false;
 	p.next = *argv ? argv + 1 : argv;
 	verdict = take_words(&p);
-	if (verdict == VERDICT_RUN || verdict == VERDICT_INSTALL || verdict == VERDICT_CHECK)
+	if (verdict == VERDICT_RUN || runs_no_command(verdict))
 		return check(&p, verdict);
 	return verdict;
 }

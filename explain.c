@@ -89,7 +89,7 @@ static void say_stop_signals(const struct options *o)
 	for (int signo = 1; signo <= SIGNAL_LAST; signo++)
 		if (o->stop_on & SIGNAL_BIT(signo))
 			say(" %s", signal_name(signo, name));
-	say("\n");
+	say(" (or shim --drain-now, which the signal follows)\n");
 }
 
 /* The longest that hooks and the least drain can take, if there were no grace period. */

@@ -10,8 +10,8 @@
 #include "shim.h"
 
 /* Those that the server can live to see. */
-static const char phases[][STATUS_PHASE_SIZE] = {
-	"waiting", "preparing", "starting", "running", "draining", "stopping", "finishing"};
+static const char phases[][STATUS_PHASE_SIZE] = {"waiting", "preparing", "starting", "running",
+	"draining", "drained", "stopping", "finishing"};
 static const char kinds[HOOK_KINDS][12] = {
 	[HOOK_PRE_START] = "pre-start",
 	[HOOK_POST_START] = "post-start",

@@ -16,6 +16,7 @@ enum verdict {
 	VERDICT_LICENSE, /* print options_license(), exit 0 */
 	VERDICT_INSTALL, /* copy shim to install_dir */
 	VERDICT_CHECK,   /* probe o->check once, as a client */
+	VERDICT_DRAIN,   /* ask PID 1 to drain */
 	VERDICT_BAD,     /* error holds one line; exit EXIT_SHIM */
 };
 

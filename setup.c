@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "compat.h"
+#include "drain_now.h"
 #include "hooks.h"
 #include "install.h"
 #include "log.h"
@@ -27,6 +28,8 @@
 #include "util.h"
 #include "waits.h"
 #include "workers.h"
+
+#define CHECK_TIMEOUT_NS (5 * NS_PER_S)
 
 /* Takes NAME=value out of the environment and returns the value, or NULL. */
 static char *take_variable(const char *name)
@@ -47,7 +50,7 @@ static char *take_variable(const char *name)
 static int check_target(const struct options *o)
 {
 	struct probe_options probe = {
-		.timeout_ns = o->check_timeout_ns,
+		.timeout_ns = o->check_timeout_ns < 0 ? CHECK_TIMEOUT_NS : o->check_timeout_ns,
 		.headers = o->hook_headers.items,
 		.header_count = o->hook_headers.count,
 		.ca_file = o->hook_ca,
@@ -90,6 +93,8 @@ int setup_command_line(struct options *o, int argc, char **argv)
 		return install_copy(o->install_dir);
 	case VERDICT_CHECK:
 		return check_target(o);
+	case VERDICT_DRAIN:
+		return drain_now_main(o->check_timeout_ns);
 	case VERDICT_BAD:
 		break;
 	}

@@ -20,6 +20,7 @@
 #include "forward.h"
 #include "hooks.h"
 #include "log.h"
+#include "messages.h"
 #include "options.h"
 #include "outcome.h"
 #include "privs.h"
@@ -32,13 +33,25 @@
 #include "waits.h"
 #include "watcher.h"
 
-enum phase { WAITING, PREPARING, STARTING, RUNNING, DRAINING, STOPPING, FINISHING, DONE, PHASES };
+enum phase {
+	WAITING,
+	PREPARING,
+	STARTING,
+	RUNNING,
+	DRAINING,
+	DRAINED,
+	STOPPING,
+	FINISHING,
+	DONE,
+	PHASES
+};
 
 /* What an event means to the lifecycle. */
 enum occasion {
 	ON_STOP,      /* the first stop signal */
 	ON_AGAIN,     /* one more of them */
 	ON_SIGNAL,    /* any other signal */
+	ON_DRAIN,     /* a drain before there is a stop signal (shim --drain-now) */
 	ON_SUSPENDED, /* the app was stopped (SIGSTOP, Ctrl-Z) */
 	ON_ENDED,     /* the app has ended */
 	ON_WAITED,    /* all targets are up */
@@ -61,6 +74,7 @@ static const char phase_names[][sizeof "preparing"] = {
 	[STARTING] = "starting",
 	[RUNNING] = "running",
 	[DRAINING] = "draining",
+	[DRAINED] = "drained",
 	[STOPPING] = "stopping",
 	[FINISHING] = "finishing",
 	[DONE] = "done",
@@ -69,6 +83,7 @@ static const char occasion_names[][sizeof "another stop signal"] = {
 	[ON_STOP] = "stop signal",
 	[ON_AGAIN] = "another stop signal",
 	[ON_SIGNAL] = "signal",
+	[ON_DRAIN] = "drain",
 	[ON_SUSPENDED] = "app suspended",
 	[ON_ENDED] = "app ended",
 	[ON_WAITED] = "all targets up",
@@ -94,12 +109,13 @@ static enum phase phase;
 static int64_t entered_ns;       /* when the phase began */
 static int64_t deadline_ns = -1; /* of the phase; < 0: none */
 static int64_t kill_ns = -1;     /* the end of the time budget, once a stop was asked for */
-static pid_t app;                /* 0: not started, or none at all */
-static int sent_stop_signal;     /* what the app was told to stop with; 0: nothing yet */
-static bool is_drain_told;       /* the number of connections is in the message */
-static bool has_looked;          /* whether anybody is left */
-static bool is_lingering;        /* those that the app left behind have been told */
-static bool may_be_stopped;      /* and some of them may not be able to act on it */
+static int64_t drain_ns;     /* when a drain was asked for, by a stop or before it; 0: not yet */
+static pid_t app;            /* 0: not started, or none at all */
+static int sent_stop_signal; /* what the app was told to stop with; 0: nothing yet */
+static bool is_drain_told;   /* the number of connections is in the message */
+static bool has_looked;      /* whether anybody is left */
+static bool is_lingering;    /* those that the app left behind have been told */
+static bool may_be_stopped;  /* and some of them may not be able to act on it */
 static int64_t linger_end_ns = -1;
 static bool rest_is_gone; /* there are none (any more) */
 static bool post_stop_began;
@@ -116,6 +132,7 @@ static const char *unready_reason(void)
 		[PREPARING] = "pre-start running",
 		[STARTING] = "post-start running",
 		[DRAINING] = "draining",
+		[DRAINED] = "drained",
 		[STOPPING] = "stopping",
 		[FINISHING] = "the app has ended",
 		[DONE] = "the app has ended",
@@ -134,16 +151,20 @@ static void publish(void)
 	ready_publish(&facts, app, reason, hooks_running(hook, sizeof hook));
 }
 
-/* The time budget starts with the first stop signal, or the failure that asks for a stop, and is
- * never extended. */
+/*
+ * The time budget starts with the first stop signal, or the failure that asks for a stop, and is
+ * never extended. A drain that was asked for before is a part of it, since the platform's clock
+ * runs while its pre-stop hook does; one that is older than the whole budget had another reason. */
 static void begin_stop(int signo)
 {
 	facts.stop_signal = signo;
 	facts.stop_ns = clock_now_ns();
 	if (o.personality == AS_SHIM) /* behind a shell that dies at once the app is an orphan */
 		procs_adopt();
+	if (!drain_ns || (o.grace_ns >= 0 && facts.stop_ns - drain_ns >= o.grace_ns))
+		drain_ns = facts.stop_ns;
 	if (o.grace_ns >= 0)
-		kill_ns = facts.stop_ns + outcome_kill_after_ns(o.grace_ns);
+		kill_ns = drain_ns + outcome_kill_after_ns(o.grace_ns);
 }
 
 static bool is_budget_spent(void)
@@ -154,7 +175,7 @@ static bool is_budget_spent(void)
 /* Until when the app may be left in peace. */
 static int64_t drain_end_ns(void)
 {
-	return o.grace_ns < 0 ? -1 : facts.stop_ns + o.grace_ns - options_reserve_ns(&o);
+	return o.grace_ns < 0 ? -1 : drain_ns + o.grace_ns - options_reserve_ns(&o);
 }
 
 /* It ends before the app has ended by itself, or was ever started. */
@@ -213,6 +234,33 @@ static enum phase stop(const struct event *event)
 {
 	begin_stop(event->signo);
 	return DRAINING;
+}
+
+/* No stop signal yet, but one will follow. */
+static enum phase drain(const struct event *event)
+{
+	(void)event;
+	hooks_cancel(HOOK_POST_START, "a drain was asked for");
+	drain_ns = clock_now_ns();
+	return DRAINING;
+}
+
+/* The signal that was to follow a drain: nothing begins anew. */
+static enum phase stop_draining(const struct event *event)
+{
+	begin_stop(event->signo);
+	return phase;
+}
+
+static enum phase stop_drained(const struct event *event)
+{
+	begin_stop(event->signo);
+	return STOPPING;
+}
+
+static enum phase after_drain(void)
+{
+	return facts.stop_ns ? STOPPING : DRAINED;
 }
 
 /* Waiting is over, one way or another: who is still down goes into the message. */
@@ -358,13 +406,13 @@ static enum phase drain_longer(const struct event *event)
 	}
 	hooks_cancel(HOOK_PRE_STOP, "cut short: the time budget is spent");
 	watcher_end();
-	return STOPPING;
+	return after_drain();
 }
 
 static enum phase finish_draining(const struct event *event)
 {
 	(void)event;
-	return watcher_is_busy() || hooks_is_busy(HOOK_PRE_STOP) ? phase : STOPPING;
+	return watcher_is_busy() || hooks_is_busy(HOOK_PRE_STOP) ? phase : after_drain();
 }
 
 /* The grace period is spent. The platform would kill PID 1 next, and the reason would be lost with
@@ -522,6 +570,7 @@ static enum phase stop_rest(const struct event *event)
 static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) = {
 	[WAITING] = {
 		[ON_STOP] = stop_waiting, [ON_AGAIN] = bug, [ON_SIGNAL] = keep,
+		[ON_DRAIN] = stay,
 		[ON_SUSPENDED] = bug, [ON_ENDED] = bug,
 		[ON_WAITED] = prepare, [ON_NO_WAIT] = wait_in_vain,
 		[ON_HOOKS] = bug, [ON_NO_HOOKS] = bug, [ON_DRAINED] = bug,
@@ -529,6 +578,7 @@ static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) =
 	},
 	[PREPARING] = {
 		[ON_STOP] = stop_preparing, [ON_AGAIN] = bug, [ON_SIGNAL] = keep,
+		[ON_DRAIN] = stay,
 		[ON_SUSPENDED] = bug, [ON_ENDED] = bug,
 		[ON_WAITED] = bug, [ON_NO_WAIT] = bug,
 		[ON_HOOKS] = start, [ON_NO_HOOKS] = fail_preparing, [ON_DRAINED] = bug,
@@ -536,6 +586,7 @@ static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) =
 	},
 	[STARTING] = {
 		[ON_STOP] = stop_starting, [ON_AGAIN] = bug, [ON_SIGNAL] = pass_on,
+		[ON_DRAIN] = drain,
 		[ON_SUSPENDED] = suspend_with_app, [ON_ENDED] = end,
 		[ON_WAITED] = bug, [ON_NO_WAIT] = bug,
 		[ON_HOOKS] = run, [ON_NO_HOOKS] = fail_starting, [ON_DRAINED] = bug,
@@ -543,20 +594,31 @@ static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) =
 	},
 	[RUNNING] = {
 		[ON_STOP] = stop, [ON_AGAIN] = bug, [ON_SIGNAL] = pass_on,
+		[ON_DRAIN] = drain,
 		[ON_SUSPENDED] = suspend_with_app, [ON_ENDED] = end,
 		[ON_WAITED] = bug, [ON_NO_WAIT] = bug,
 		[ON_HOOKS] = bug, [ON_NO_HOOKS] = bug, [ON_DRAINED] = bug,
 		[ON_FEWER] = bug, [ON_EMPTY] = bug, [ON_DEADLINE] = bug, [ON_LOST] = lose,
 	},
 	[DRAINING] = {
-		[ON_STOP] = bug, [ON_AGAIN] = stop_again, [ON_SIGNAL] = pass_on,
+		[ON_STOP] = stop_draining, [ON_AGAIN] = stop_again, [ON_SIGNAL] = pass_on,
+		[ON_DRAIN] = stay,
 		[ON_SUSPENDED] = suspend_with_app, [ON_ENDED] = end,
 		[ON_WAITED] = bug, [ON_NO_WAIT] = bug,
 		[ON_HOOKS] = finish_draining, [ON_NO_HOOKS] = stay, [ON_DRAINED] = finish_draining,
 		[ON_FEWER] = bug, [ON_EMPTY] = bug, [ON_DEADLINE] = drain_longer, [ON_LOST] = lose,
 	},
+	[DRAINED] = {
+		[ON_STOP] = stop_drained, [ON_AGAIN] = bug, [ON_SIGNAL] = pass_on,
+		[ON_DRAIN] = stay,
+		[ON_SUSPENDED] = suspend_with_app, [ON_ENDED] = end,
+		[ON_WAITED] = bug, [ON_NO_WAIT] = bug,
+		[ON_HOOKS] = stay, [ON_NO_HOOKS] = stay, [ON_DRAINED] = stay,
+		[ON_FEWER] = bug, [ON_EMPTY] = bug, [ON_DEADLINE] = bug, [ON_LOST] = lose,
+	},
 	[STOPPING] = {
 		[ON_STOP] = pass_on, [ON_AGAIN] = pass_on, [ON_SIGNAL] = pass_on,
+		[ON_DRAIN] = stay,
 		[ON_SUSPENDED] = stay, [ON_ENDED] = end,
 		[ON_WAITED] = bug, [ON_NO_WAIT] = bug,
 		[ON_HOOKS] = stay, [ON_NO_HOOKS] = stay, [ON_DRAINED] = stay,
@@ -564,12 +626,13 @@ static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) =
 	},
 	[FINISHING] = {
 		[ON_STOP] = stop_rest, [ON_AGAIN] = pass_on, [ON_SIGNAL] = pass_on,
+		[ON_DRAIN] = stay,
 		[ON_SUSPENDED] = stay, [ON_ENDED] = bug,
 		[ON_WAITED] = stay, [ON_NO_WAIT] = stay,
 		[ON_HOOKS] = finish_hook, [ON_NO_HOOKS] = finish_hook, [ON_DRAINED] = stay,
 		[ON_FEWER] = count_rest, [ON_EMPTY] = leave, [ON_DEADLINE] = linger, [ON_LOST] = stay,
 	},
-	[DONE] = {bug, bug, bug, bug, bug, bug, bug, bug, bug, bug, bug, bug, bug, bug},
+	[DONE] = {bug, bug, bug, bug, bug, bug, bug, bug, bug, bug, bug, bug, bug, bug, bug},
 };
 /* clang-format on */
 
@@ -648,14 +711,20 @@ static enum phase enter_running(void)
 static enum phase enter_draining(void)
 {
 	int64_t end_ns = drain_end_ns();
-	bool is_watching = watcher_start(&o, facts.stop_ns, end_ns);
+	bool is_watching = watcher_start(&o, drain_ns, end_ns);
 	bool is_hooked = hooks_start(HOOK_PRE_STOP, end_ns) == HOOKS_BUSY;
 
 	if (!is_watching && !is_hooked)
-		return STOPPING;
-	deadline_ns = earlier_ns(facts.stop_ns + TELL_DRAIN_AFTER_NS, end_ns);
+		return after_drain();
+	deadline_ns = earlier_ns(drain_ns + TELL_DRAIN_AFTER_NS, end_ns);
 	termlog_write(&facts, false);
 	return DRAINING;
+}
+
+/* Until the stop signal comes, all goes on as before, but that it is not ready. */
+static enum phase enter_drained(void)
+{
+	return DRAINED;
 }
 
 static enum phase enter_stopping(void)
@@ -697,6 +766,7 @@ static enum phase (*const entries[PHASES])(void) = {
 	[STARTING] = enter_starting,
 	[RUNNING] = enter_running,
 	[DRAINING] = enter_draining,
+	[DRAINED] = enter_drained,
 	[STOPPING] = enter_stopping,
 	[FINISHING] = enter_finishing,
 	[DONE] = enter_done,
@@ -798,11 +868,28 @@ static enum occasion classify_deadline(void)
 	return classify_hooks(hooks_check_time(now_ns, &kind));
 }
 
+/* A word from another shim; under a peer's name there is none, and it is a signal like others. */
+static enum occasion classify_message(const struct event *event)
+{
+	if (o.personality != AS_SHIM)
+		return classify_signal(event->signo);
+	return event->status == MESSAGE_DRAIN ? ON_DRAIN : ON_NOTHING;
+}
+
+/* Whoever waits for the end of the drain asks again. */
+static void answer(const struct event *event)
+{
+	(void)messages_send(
+		event->sender, phase == DRAINING ? MESSAGE_IS_DRAINING : MESSAGE_IS_DRAINED);
+}
+
 static enum occasion classify(const struct event *event)
 {
 	switch (event->kind) {
 	case EVENT_SIGNAL:
 		return classify_signal(event->signo);
+	case EVENT_MESSAGE:
+		return classify_message(event);
 	case EVENT_EXIT:
 		return classify_exit(event->pid, event->status);
 	case EVENT_STOPPED:
@@ -831,6 +918,8 @@ static void step(void)
 	enum occasion occasion = classify(&event);
 	if (occasion != ON_NOTHING)
 		move_on(table[phase][occasion](&event), occasion_names[occasion]);
+	if (occasion == ON_DRAIN)
+		answer(&event);
 	if (event.kind != EVENT_SIGNAL)
 		publish();
 }

@@ -111,7 +111,7 @@ struct options {
 	bool no_new_privs;
 
 	const char *check; /* --check: a target */
-	int64_t check_timeout_ns;
+	int64_t check_timeout_ns; /* --check's or --drain-now's; < 0: not given */
 	bool explain;
 
 	const char *install_dir; /* --install */

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "messages.h"
 #include "status.h"
 #include "util.h"
 
@@ -411,9 +412,14 @@ static struct timespec *time_left(int64_t deadline_ns, struct timespec *left)
 	return left;
 }
 
-static bool signal_event(int signo, pid_t sender, struct event *event)
+static bool signal_event(int signo, int code, uint32_t pid, int value, struct event *event)
 {
-	*event = (struct event){.kind = EVENT_SIGNAL, .signo = signo, .sender = sender};
+	bool is_message = signo == MESSAGE_SIGNAL && code == MESSAGE_CODE;
+
+	*event = (struct event){.kind = is_message ? EVENT_MESSAGE : EVENT_SIGNAL,
+		.signo = signo,
+		.sender = code <= 0 ? (pid_t)pid : 0,
+		.status = value};
 	return true;
 }
 
@@ -435,7 +441,8 @@ static bool wait_for_signal(int64_t deadline_ns, struct event *event)
 		reap_pending = true;
 		return false;
 	}
-	return signal_event((int)signo, info.si_code <= 0 ? info.si_pid : 0, event);
+	return signal_event(
+		(int)signo, info.si_code, (uint32_t)info.si_pid, info.si_value.sival_int, event);
 }
 
 static bool read_signal(struct event *event)
@@ -448,8 +455,7 @@ static bool read_signal(struct event *event)
 		return false;
 	}
 	note_signal((int)info.ssi_signo);
-	return signal_event(
-		(int)info.ssi_signo, info.ssi_code <= 0 ? (pid_t)info.ssi_pid : 0, event);
+	return signal_event((int)info.ssi_signo, info.ssi_code, info.ssi_pid, info.ssi_int, event);
 }
 
 /* The kernel has reaped this child: ask its pidfd how it ended. */
@@ -566,7 +572,8 @@ static void next_event(int64_t deadline_ns, struct event *event)
 void signals_next(int64_t deadline_ns, struct event *event)
 {
 	next_event(deadline_ns, event);
-	signals_in_a_row = event->kind == EVENT_SIGNAL ? signals_in_a_row + 1 : 0;
+	bool is_signal = event->kind == EVENT_SIGNAL || event->kind == EVENT_MESSAGE;
+	signals_in_a_row = is_signal ? signals_in_a_row + 1 : 0;
 }
 
 uint64_t signals_take_pending(uint64_t set)

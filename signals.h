@@ -12,6 +12,7 @@
 
 enum event_kind {
 	EVENT_SIGNAL,  /* signo came from sender (0: the kernel, or another PID namespace) */
+	EVENT_MESSAGE, /* that signal is a word of another shim's (messages.h), in status */
 	EVENT_EXIT,    /* pid, a child that is watched, ended with this wait status */
 	EVENT_STOPPED, /* pid, a child that is watched, was stopped (after signals_watch_stops()) */
 	EVENT_EMPTY,   /* no child at all is left (after signals_want_empty()) */

@@ -13,7 +13,7 @@
 
 #include "shim.h"
 
-enum { TERMLOG_MAX = 4096, TERMLOG_PHASES = 8, TERMLOG_HOOKS = 32 };
+enum { TERMLOG_MAX = 4096, TERMLOG_PHASES = 9, TERMLOG_HOOKS = 32 };
 
 struct termlog_hook {
 	const char *kind; /* "pre-stop" */

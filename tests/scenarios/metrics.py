@@ -10,7 +10,7 @@ from network import Client, becomes, get, network, serving_app, switches
 TERM, USR1 = 15, 10
 PORT = 9090
 HEALTH = ["--health", f"127.0.0.1:{PORT}"]
-PHASES = {"waiting", "preparing", "starting", "running", "draining", "stopping", "finishing"}
+PHASES = {"waiting", "preparing", "starting", "running", "draining", "drained", "stopping", "finishing"}
 SAMPLE = re.compile(r'(shim_[a-z_]+)(\{[a-z]+="[^"\\]*"(?:,[a-z]+="[^"\\]*")*\})? ([0-9]+(?:\.[0-9]+)?)')
 
 

@@ -281,6 +281,7 @@ START_TEST(verdicts)
 		{"-L", VERDICT_LICENSE}, {"--license", VERDICT_LICENSE},
 		{"-h --nonsense", VERDICT_HELP}, {"--install /x", VERDICT_INSTALL},
 		{"--install=/x -v", VERDICT_INSTALL}, {"-v --install /x", VERDICT_INSTALL},
+		{"--drain-now", VERDICT_DRAIN}, {"--drain-now --timeout 5s -v", VERDICT_DRAIN},
 		{"--install /x --", VERDICT_INSTALL}, {"--install /x -h", VERDICT_HELP}};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -360,6 +361,7 @@ static const struct {
 	{"--termination-format xml a", "--termination-format: 'xml' is not text or json"},
 	{"--termination-on never a", "--termination-on: 'never' is not always or failure"},
 	{"--install ''", "--install: '' is not a directory"},
+	{"--drain-now app", "--drain-now: runs no command, but 'app' was given"},
 	{"--install /x app", "--install: runs no command, but 'app' was given"},
 	{"--install /x -- -v", "--install: runs no command, but '-v' was given"},
 	{"--until-empty=yes a", "--until-empty: takes no value"},
