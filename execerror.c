@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -227,7 +228,7 @@ static void explain_size(char **argv, char *reason, size_t size)
 		"%llu "
 		"(limit %lu)",
 		error_text(E2BIG), total, limit, longest,
-		32UL * (unsigned long)sysconf(_SC_PAGESIZE));
+		32UL * getauxval(AT_PAGESZ));
 }
 
 /* Where the program is: its own path, or the first file of that name in $PATH. */

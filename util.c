@@ -70,45 +70,53 @@ static const struct {
 	uint8_t signo;
 } aliases[] = {{"IOT", SIGABRT}, {"IO", SIGPOLL}, {"CLD", SIGCHLD}};
 
-/* Where musl's words are not glibc's, for what the calls that shim makes can fail with. */
-static const struct {
-	uint8_t error;
-	char words[48]; /* room enough: C would drop the NUL of one that just fits without it */
-} errors[] = {
-	{0, "Success"},
-	{EIO, "Input/output error"},
-	{ECHILD, "No child processes"},
-	{ENOMEM, "Cannot allocate memory"},
-	{EBUSY, "Device or resource busy"},
-	{EXDEV, "Invalid cross-device link"},
-	{EMFILE, "Too many open files"},
-	{ENOTTY, "Inappropriate ioctl for device"},
-	{ESPIPE, "Illegal seek"},
-	{ERANGE, "Numerical result out of range"},
-	{EDEADLK, "Resource deadlock avoided"},
-	{ENAMETOOLONG, "File name too long"},
-	{ELOOP, "Too many levels of symbolic links"},
-	{EOVERFLOW, "Value too large for defined data type"},
-	{ELIBACC, "Can not access a needed shared library"},
-	{ELIBBAD, "Accessing a corrupted shared library"},
-	{ENOTSOCK, "Socket operation on non-socket"},
-	{EMSGSIZE, "Message too long"},
-	{EOPNOTSUPP, "Operation not supported"},
-	{EADDRINUSE, "Address already in use"},
-	{EADDRNOTAVAIL, "Cannot assign requested address"},
-	{ENETUNREACH, "Network is unreachable"},
-	{ENETRESET, "Network dropped connection on reset"},
-	{ECONNABORTED, "Software caused connection abort"},
-	{EISCONN, "Transport endpoint is already connected"},
-	{ENOTCONN, "Transport endpoint is not connected"},
-	{ESHUTDOWN, "Cannot send after transport endpoint shutdown"},
-	{ETIMEDOUT, "Connection timed out"},
-	{EHOSTUNREACH, "No route to host"},
-	{EINPROGRESS, "Operation now in progress"},
-	{EUCLEAN, "Structure needs cleaning"},
-	{EDQUOT, "Disk quota exceeded"},
-	{EHWPOISON, "Memory page has hardware error"},
-};
+/* In glibc's words, by number from 0, each with its NUL; the numbers are those of every
+ * architecture but MIPS, Alpha, SPARC and PA-RISC. "" where there is none. */
+static const char errors[] =
+	"Success\0Operation not permitted\0No such file or directory\0No such process\0"
+	"Interrupted system call\0Input/output error\0No such device or address\0"
+	"Argument list too long\0Exec format error\0Bad file descriptor\0No child processes\0"
+	"Resource temporarily unavailable\0Cannot allocate memory\0Permission denied\0"
+	"Bad address\0Block device required\0Device or resource busy\0File exists\0"
+	"Invalid cross-device link\0No such device\0Not a directory\0Is a directory\0"
+	"Invalid argument\0Too many open files in system\0Too many open files\0"
+	"Inappropriate ioctl for device\0Text file busy\0File too large\0No space left on device\0"
+	"Illegal seek\0Read-only file system\0Too many links\0Broken pipe\0"
+	"Numerical argument out of domain\0Numerical result out of range\0"
+	"Resource deadlock avoided\0File name too long\0No locks available\0"
+	"Function not implemented\0Directory not empty\0Too many levels of symbolic links\0\0"
+	"No message of desired type\0Identifier removed\0Channel number out of range\0"
+	"Level 2 not synchronized\0Level 3 halted\0Level 3 reset\0Link number out of range\0"
+	"Protocol driver not attached\0No CSI structure available\0Level 2 halted\0"
+	"Invalid exchange\0Invalid request descriptor\0Exchange full\0No anode\0"
+	"Invalid request code\0Invalid slot\0\0Bad font file format\0Device not a stream\0"
+	"No data available\0Timer expired\0Out of streams resources\0"
+	"Machine is not on the network\0Package not installed\0Object is remote\0"
+	"Link has been severed\0Advertise error\0Srmount error\0Communication error on send\0"
+	"Protocol error\0Multihop attempted\0RFS specific error\0Bad message\0"
+	"Value too large for defined data type\0Name not unique on network\0"
+	"File descriptor in bad state\0Remote address changed\0"
+	"Can not access a needed shared library\0Accessing a corrupted shared library\0"
+	".lib section in a.out corrupted\0Attempting to link in too many shared libraries\0"
+	"Cannot exec a shared library directly\0"
+	"Invalid or incomplete multibyte or wide character\0"
+	"Interrupted system call should be restarted\0Streams pipe error\0Too many users\0"
+	"Socket operation on non-socket\0Destination address required\0Message too long\0"
+	"Protocol wrong type for socket\0Protocol not available\0Protocol not supported\0"
+	"Socket type not supported\0Operation not supported\0Protocol family not supported\0"
+	"Address family not supported by protocol\0Address already in use\0"
+	"Cannot assign requested address\0Network is down\0Network is unreachable\0"
+	"Network dropped connection on reset\0Software caused connection abort\0"
+	"Connection reset by peer\0No buffer space available\0"
+	"Transport endpoint is already connected\0Transport endpoint is not connected\0"
+	"Cannot send after transport endpoint shutdown\0Too many references: cannot splice\0"
+	"Connection timed out\0Connection refused\0Host is down\0No route to host\0"
+	"Operation already in progress\0Operation now in progress\0Stale file handle\0"
+	"Structure needs cleaning\0Not a XENIX named type file\0No XENIX semaphores available\0"
+	"Is a named type file\0Remote I/O error\0Disk quota exceeded\0No medium found\0"
+	"Wrong medium type\0Operation canceled\0Required key not available\0Key has expired\0"
+	"Key has been revoked\0Key was rejected by service\0Owner died\0State not recoverable\0"
+	"Operation not possible due to RF-kill\0Memory page has hardware error\0";
 
 /* Digits up to limit; *end is the first byte that is none. -1 without a digit or beyond the limit.
  */
@@ -481,10 +489,13 @@ const char *signal_description(int signo, char buf[32])
 
 const char *error_text(int error)
 {
-	for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
-		if (errors[i].error == error)
-			return errors[i].words;
-	return strerror(error);
+	const char *words = errors, *end = errors + sizeof errors;
+
+	if (error < 0)
+		return "Unknown error";
+	for (; error > 0 && words < end; error--)
+		words += strlen(words) + 1;
+	return words < end && *words ? words : "Unknown error";
 }
 
 char *format_duration(int64_t ns, char buf[DURATION_SIZE])

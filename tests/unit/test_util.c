@@ -177,16 +177,17 @@ START_TEST(signal_descriptions)
 }
 END_TEST
 
-/* strerror is glibc's here, so what is left to it agrees; this checks every line of the table. */
+/* strerror is glibc's here. */
 START_TEST(error_words)
 {
-	for (int error = -1; error < 140; error++) {
-		char expected[64];
-
-		/* Copied: glibc frees the one for what is no error at the next call. */
-		snprintf(expected, sizeof expected, "%s", strerror(error));
-		ck_assert_str_eq(error_text(error), expected);
-	}
+	for (int error = 0; error < 134; error++)
+		if (!strstr(strerror(error), "Unknown"))
+			ck_assert_str_eq(error_text(error), strerror(error));
+		else
+			ck_assert_str_eq(error_text(error), "Unknown error");
+	ck_assert_str_eq(error_text(-1), "Unknown error");
+	ck_assert_str_eq(error_text(134), "Unknown error");
+	ck_assert_str_eq(error_text(INT_MAX), "Unknown error");
 }
 END_TEST
 
