@@ -60,10 +60,14 @@ shim: $(BUILD)/shim FORCE
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 # What scripts/shim.ld puts first.
-LAYOUT_musl = scripts/shim.ld $(BUILD)/hot_text.ld $(BUILD)/hot_rodata.ld
+LAYOUT_musl = scripts/shim.ld $(foreach part,hot warm,$(BUILD)/$(part)_text.ld $(BUILD)/$(part)_rodata.ld)
+as_sections = sed 's/^libc:\(.*\)/*libc.a:\1.lo(.$* .$*.*)/; t; s/.*/*(.$*.& .$*.&.*)/' $< >$@
 $(BUILD)/hot_%.ld: scripts/hot.txt
 	@mkdir -p $(@D)
-	@sed 's/^libc:\(.*\)/*libc.a:\1.lo(.$* .$*.*)/; t; s/.*/*(.$*.& .$*.&.*)/' $< >$@
+	@$(as_sections)
+$(BUILD)/warm_%.ld: scripts/warm.txt
+	@mkdir -p $(@D)
+	@$(as_sections)
 
 $(BUILD)/shim: $(OBJECTS:%=$(BUILD)/%) $(LAYOUT_$(LIBC)) | $(TLS_LIBS_musl)
 	@echo "  LD    $@"

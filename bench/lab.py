@@ -30,9 +30,10 @@ class Program:
     path: str            # the copy that is measured
     ours: bool
     to_group: tuple = ()  # flags that make it signal the whole group
+    flags: tuple = ()     # what it always gets
 
     def argv(self, *app, group=False):
-        return [self.path, *(self.to_group if group else ()), '--', *app]
+        return [self.path, *(self.to_group if group else ()), *self.flags, '--', *app]
 
 
 # name, our binary?, the peer's own name, flags to signal the group
@@ -46,6 +47,13 @@ COLUMNS = [
     ('dumb-init', False, 'dumb-init', ()),
     ('catatonit', False, 'catatonit', ('-g',)),
 ]
+
+
+def everything(directory):
+    """Options that turn on what the peers have nothing to set against."""
+    return ('--grace', '30s', '--drain', '0s:5s', '--pre-stop', 'sleep:0s', '--post-stop', 'sleep:0s',
+            '--health', '127.0.0.1:18086', '--ready-file', os.path.join(directory, 'ready'),
+            '--termination-log', os.path.join(directory, 'message'))
 
 
 def shim_path():
@@ -74,6 +82,10 @@ class Lab:
             raise
         if ours_only:
             self.programs = [p for p in self.programs if p.ours]
+        else:
+            plain = next(p for p in self.programs if p.name == 'shim')
+            self.programs.insert(1, dataclasses.replace(plain, name='all on',
+                                                        flags=everything(self.dir)))
 
     def __enter__(self):
         return self
@@ -202,6 +214,15 @@ class Held:
 
     def smaps(self, field):
         return int(re.search(rf'^{field}:\s+(\d+)', self.read('smaps_rollup'), re.M).group(1))
+
+    def pss_in_all(self):
+        """Of the init and of its children that run the same program."""
+        total = self.smaps('Pss')
+        for child in self.read(f'task/{self.pid}/children').split():
+            if os.path.samefile(f'/proc/{child}/exe', f'/proc/{self.pid}/exe'):
+                with open(f'/proc/{child}/smaps_rollup', encoding='ascii') as f:
+                    total += int(re.search(r'^Pss:\s+(\d+)', f.read(), re.M).group(1))
+        return total
 
     def descriptors(self):
         return len(os.listdir(f'/proc/{self.pid}/fd'))

@@ -83,6 +83,6 @@ int main(int argc, char **argv)
 	}
 	for (unsigned long i = 0; i < SPAN; i++)
 		if (seen[i])
-			printf("%lx\n", i);
+			printf("@%lx\n", i); /* the app prints, too */
 	return 0;
 }

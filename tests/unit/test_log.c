@@ -180,7 +180,7 @@ START_TEST(voice_items)
 		", core dumped % %\n");
 	log_note(NOTE_SPAWNED, -1, 0, NULL);
 	ck_assert_str_eq(read_write(),
-		"W -1 0  Unknown signal -1 signal -1 signal 0 Unknown error -1 Success  % %\n");
+		"W -1 0  Unknown signal -1 signal -1 signal 0 Unknown error Success  % %\n");
 	log_note(NOTE_LEAVING, 1, 2, "silent");
 	ck_assert_str_eq(read_write(), "");
 }
