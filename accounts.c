@@ -63,7 +63,7 @@ static bool next_line(struct span *file, struct line *line)
 static bool find_line(struct span file, const char *key, struct line *found)
 {
 	struct line line;
-	uint32_t wanted, id;
+	uint32_t wanted = 0, id;
 	bool is_number = read_id((struct span){key, strlen(key)}, &wanted), is_found = false;
 
 	while (next_line(&file, &line)) {

@@ -120,7 +120,7 @@ void workers_peek_reason(pid_t pid, char *buf, size_t size)
 		char c = ((volatile struct page *)page)->slots[slot].reason[length];
 		if (!c)
 			break;
-		buf[length++] = (char)(c >= ' ' && c != 0x7f ? c : '?');
+		buf[length++] = (char)(c >= ' ' && c < 0x7f ? c : '?');
 	}
 	buf[length] = '\0';
 }
