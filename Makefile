@@ -116,7 +116,8 @@ PACKAGES_CHECK = $(PACKAGES_BUILD) check libcap-dev pkg-config python3 strace ut
 	shellcheck tini dumb-init catatonit busybox-static docker.io runc podman \
 	nginx-light openssl iproute2 python3-yaml wrk zsh fish
 PACKAGES_REAL  = $(PACKAGES_BUILD) python3 util-linux nginx-light apache2 postgresql redis-server \
-	gunicorn uvicorn nodejs openjdk-17-jdk-headless haproxy caddy php-fpm
+	gunicorn uvicorn nodejs openjdk-17-jdk-headless haproxy caddy php-fpm \
+	sudo cron supervisor tmux gdb
 PACKAGES_DEMO  = $(PACKAGES_BUILD) python3 util-linux
 PACKAGES_FUZZ  = $(PACKAGES_BUILD) clang libclang-rt-dev
 PACKAGES_LINT  = $(PACKAGES_BUILD) check libcap-dev clang clang-tidy clang-format cppcheck shellcheck mandoc
@@ -156,7 +157,7 @@ check:
 	@tests/check
 
 # What takes longer than a test should, or needs half of Debian: suites of tests/check.
-SUITES_REAL = real
+SUITES_REAL = real trees soak
 
 check-real:
 	@scripts/ensure-packages $(PACKAGES_REAL)
@@ -253,7 +254,7 @@ help:
 	@echo 'make            build ./shim (static PIE, musl); installs nothing'
 	@echo 'make demo       install what is missing, build, show what shim does on a real server'
 	@echo 'make check      install what is missing, build, run all tests'
-	@echo 'make check-real real servers and engines as the app, under load (docs/applications.md)'
+	@echo 'make check-real real servers as the app, under load (docs/applications.md), and a soak'
 	@echo 'make check-faults  more tests: refused and failing system calls, time that jumps, …'
 	@echo 'make sanitize   the scenarios with AddressSanitizer and UBSan'
 	@echo 'make fuzz       the fuzzers, FUZZ_SECONDS each'
