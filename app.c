@@ -86,7 +86,7 @@ pid_t app_start(const struct options *o, int *status, char *reason, size_t size)
 	(void)signals_watch(s.pid, s.pidfd); /* there is room: nothing else lives this early */
 	forward_start(s.pid, s.placement);
 	warn_of_terminal(s.terminal_error);
-	if (terminal >= 0 && !procs_is_init() && o->personality == AS_SHIM)
+	if (terminal >= 0 && o->personality == AS_SHIM)
 		signals_watch_stops();
 	note_handoff(handoff);
 	return s.pid;
@@ -105,10 +105,13 @@ void app_release_inherited(const struct options *o)
 		(void)!chdir("/"); /* a nicety: where it fails, shim stays where it is */
 }
 
-/* SIGSTOP is a debugger's, and nobody would continue us for it. */
+/* SIGSTOP is a debugger's, and nobody would continue us for it. Ctrl-Z is for the shell that
+ * started the job; PID 1 has none to go back to, and a stopped app would not hear Ctrl-C either. */
 void app_suspended(const struct event *event)
 {
-	if (WSTOPSIG(event->status) == SIGSTOP || !terminal_has_job_control())
+	if (WSTOPSIG(event->status) == SIGTSTP && procs_is_init())
+		(void)signals_send_group(terminal_group, SIGCONT);
+	if (WSTOPSIG(event->status) == SIGSTOP || procs_is_init() || !terminal_has_job_control())
 		return;
 	terminal_take_back(terminal, terminal_group);
 	(void)kill(getpid(), SIGSTOP);

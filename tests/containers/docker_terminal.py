@@ -104,3 +104,17 @@ def test_input_is_passed_through(env):
     for way in WAYS:
         done = engines.Done(env.docker.argv + ["run", "-i", "--rm", *env.docker.run_flags, *way, "cat"], 25, "a\nb")
         assert done.code == 0 and done.out == "a\nb", (way, done)
+
+
+def test_suspend_key_without_a_handler(env):
+    """Ctrl-Z in a container whose app does nothing about it: there is no shell to come back to, so Ctrl-C still works."""
+    for script in ("echo rea''dy; exec cat", "echo rea''dy; cat; true"):
+        terminal = run(env, "--entrypoint", "/shim", BASE, "--", "sh", "-c", script)
+        terminal.expect("ready\r\n")
+        for word in ("one", "two", "three"):
+            terminal.type("\x1a")
+            terminal.expect("^Z")
+            terminal.type(f"{word}\r")
+            terminal.expect(f"{word}\r\n{word}\r\n")
+        terminal.type("\x03")
+        assert terminal.wait() == 130, (script, terminal.seen)

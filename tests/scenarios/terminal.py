@@ -101,13 +101,29 @@ def p05_tstp_is_forwarded(case):
 
 
 @scenario(modes=INIT)
-def p05_ctrl_z_then_stop(case):
-    """As PID 1 there is nobody to go back to; but a stop still works."""
+def p05_ctrl_z_without_a_shell(case):
+    """As PID 1 there is nobody to go back to: the app goes on, and Ctrl-C still works."""
+    for app in (["/bin/cat"], ["/bin/sh", "-c", "cat; true"]):
+        init = case.start(app, tty="leader")
+        init.type("hello\n")
+        init.line("^hello$", "tty")
+        for n in range(1, 4):
+            init.type("\x1a")
+            init.type(f"again {n}\n")
+            init.line(f"^again {n}$", "tty")
+        init.type("\x03")
+        equal(init.wait(), 130)
+
+
+@scenario(modes=INIT)
+def p05_stopped_by_somebody_then_stop(case):
+    """SIGSTOP is meant: the app stays stopped, but a stop still works."""
     init = case.start(["hold"], tty="leader")
     init.line("ready", "tty")
-    app = init.app()
-    init.type("\x1a")
-    eventually(lambda: proc_status(app).get("State", "?")[0] == "T", "the app is stopped")
+    init.signal(signal.SIGSTOP, init.app())
+    eventually(lambda: proc_status(init.app()).get("State", "?")[0] == "T", "the app is stopped")
+    init.quiet(0.3)
+    equal(proc_status(init.app())["State"][0], "T")
     init.signal(signal.SIGTERM)
     equal(init.wait(), 143)
 
