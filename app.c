@@ -12,6 +12,7 @@
 #include "descriptors.h"
 #include "forward.h"
 #include "log.h"
+#include "logging.h"
 #include "privs.h"
 #include "procs.h"
 #include "ready.h"
@@ -71,9 +72,12 @@ pid_t app_start(const struct options *o, int *status, char *reason, size_t size)
 		.drops_privileges = o->user || o->caps || o->no_new_privs,
 		.attach_terminal = true,
 		.clean_signals = o->reset_signals,
+		.output = logging_app_output(),
+		.errors = logging_app_errors(),
 		.hand_on_sockets = !o->keep_descriptors,
 	};
 	bool is_started = spawn_run(&s) == 0;
+	logging_app_started();
 	terminal_group = s.pid;
 	if (!is_started) {
 		*status = s.stage == SPAWN_EXEC ? failed_exec_status(o, &s) : o->failure_status;
@@ -94,10 +98,11 @@ pid_t app_start(const struct options *o, int *status, char *reason, size_t size)
 
 void app_release_inherited(const struct options *o)
 {
-	int fds[SIGNALS_CHILDREN + 3];
+	int fds[SIGNALS_CHILDREN + 3 + LOGGING_DESCRIPTORS];
 	size_t count = signals_descriptors(fds, SIGNALS_CHILDREN + 1);
 
 	count += ready_descriptors(fds + count, 1);
+	count += logging_descriptors(fds + count, LOGGING_DESCRIPTORS);
 	fds[count++] = termlog_descriptor();
 	if (!o->keep_descriptors)
 		descriptors_close(fds, count);

@@ -79,6 +79,8 @@ static void say_start(const struct options *o)
 			o->ready_probe ? ", if it answers: " : "",
 			o->ready_probe ? o->ready_probe : "");
 	say("  signals go to %s\n", scope_words(o->scope));
+	if (o->json_logs)
+		say("  output: one JSON object a record, stack traces folded\n");
 }
 
 static void say_stop_signals(const struct options *o)
@@ -171,6 +173,9 @@ static void say_warnings(const struct options *o)
 	if (o->health && !o->ready_probe)
 		say("warning: --health without --ready-probe: /readyz cannot see whether the app "
 		    "answers\n");
+	if (o->termination_tail && o->termination_none)
+		say("warning: --termination-tail has no message to go to: --termination-log is "
+		    "none\n");
 	if (getpid() != 1 && !o->subreaper)
 		say("warning: here shim is not PID 1, so orphans would not be its to reap (-s)\n");
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "logging.h"
 #include "outcome.h"
 #include "procs.h"
 #include "signals.h"
@@ -296,6 +297,7 @@ static int start_command(struct list *list, char *problem, size_t size)
 		.terminal = -1,
 		.clean_signals = true,
 		.is_hook = true,
+		.errors = logging_hook_errors(),
 	};
 
 	(void)format_text(

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "out.h"
 #include "util.h"
 
 #ifndef RWF_NOWAIT
@@ -81,6 +82,7 @@ static struct {
 	const struct voice *voice;
 	enum level level;
 	int64_t since_ns;
+	bool is_json;
 	bool is_sealed;
 	int terminal; /* of a sealed process; -1: none */
 } state = {.voice = &own_voice, .level = LEVEL_WARN};
@@ -96,6 +98,11 @@ void log_init(const struct voice *voice, enum level level)
 	state.voice = voice ? voice : &own_voice;
 	state.level = level;
 	state.since_ns = clock_now_ns();
+}
+
+void log_use_json(void)
+{
+	state.is_json = true;
 }
 
 bool log_prints(enum level level)
@@ -250,8 +257,22 @@ static void begin_line(struct line *line, enum level level)
 	const char *prefix = state.voice->prefix[level];
 
 	line->length = 0;
-	if (prefix)
+	if (prefix && !state.is_json)
 		add_words(line, prefix, 0, 0, NULL);
+}
+
+static void write_json(int fd, struct line *line, enum level level)
+{
+	static const char levels[LEVELS][8] = {"error", "warning", "info", "debug", "trace"};
+	char text[LINE_MAX_BYTES + 256], time[TIME_SIZE];
+	struct out o = {.buf = text, .limit = sizeof text, .closers = 3};
+
+	line->text[line->length] = '\0';
+	out_format(&o, "{\"time\":\"%s\",\"level\":\"%s\",\"source\":\"shim\",\"message\":\"",
+		format_time(clock_wall_ns(), time), levels[level]);
+	out_part(&o, line->text, true, LINE_MAX_BYTES);
+	memcpy(text + o.length, "\"}\n", 3);
+	write_line(fd, text, o.length + 3);
 }
 
 static void end_line(struct line *line, enum level level)
@@ -259,6 +280,10 @@ static void end_line(struct line *line, enum level level)
 	int fd = level >= state.voice->stdout_from ? STDOUT_FILENO : STDERR_FILENO;
 
 	line->length = utf8_cut(line->text, line->length, LINE_MAX_BYTES - 1);
+	if (state.is_json) {
+		write_json(fd, line, level);
+		return;
+	}
 	line->text[line->length++] = '\n';
 	write_line(fd, line->text, line->length);
 }

@@ -77,6 +77,9 @@ struct voice {
 
 /* voice NULL: shim's own. level: the last one that is printed. */
 void log_init(const struct voice *voice, enum level level);
+/* From now on a message is one JSON object on one line: time, level, source, message. Not for the
+ * voices of other programs. */
+void log_use_json(void);
 bool log_prints(enum level level);
 
 /* The process is about to be sealed: what a line on stderr needs is opened now. */

@@ -177,11 +177,35 @@ static bool read_termination_log(struct options *o, const struct row *row, const
 	return *value != '\0';
 }
 
-static bool read_termination_format(struct options *o, const struct row *row, const char *value)
+static bool read_format(struct options *o, const struct row *row, const char *value)
 {
+	bool is_json = strcmp(value, "json") == 0;
+
+	*(enum format *)field_of(o, row) = is_json ? FORMAT_JSON : FORMAT_TEXT;
+	return is_json || strcmp(value, "text") == 0;
+}
+
+static bool read_tail(struct options *o, const struct row *row, const char *value)
+{
+	long lines;
+
 	(void)row;
-	o->termination_format = strcmp(value, "json") == 0 ? FORMAT_JSON : FORMAT_TEXT;
-	return o->termination_format == FORMAT_JSON || strcmp(value, "text") == 0;
+	if (parse_number(value, 0, 1000, &lines) < 0)
+		return false;
+	o->termination_tail = (int)lines;
+	return true;
+}
+
+/* Nothing that would have to be escaped, and no key of shim's own. */
+static bool read_nest(struct options *o, const struct row *row, const char *value)
+{
+	size_t length = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789_.@-");
+
+	(void)row;
+	o->json_nest = value;
+	return length > 0 && length <= NAME_SIZE && !value[length] && strcmp(value, "time") != 0 &&
+	       strcmp(value, "stream") != 0 && strcmp(value, "source") != 0;
 }
 
 static bool read_termination_on(struct options *o, const struct row *row, const char *value)
@@ -331,10 +355,19 @@ static const struct row rows[] = {
 		.help = "tell the lifecycle; -vv: every signal, too"},
 	{"termination-log PATH", read_termination_log, .expected = "a path, or none",
 		.help = "reason's file or none (/dev/termination-log)"},
-	{"termination-format FMT", read_termination_format, .expected = "text or json",
+	{"termination-format FMT", read_format, AT(termination_format), .expected = "text or json",
 		.help = "text or json (text)"},
 	{"termination-on WHEN", read_termination_on, .expected = "always or failure",
 		.help = "always or failure (always)"},
+	{"termination-tail N", read_tail, .expected = "a number of lines from 0 to 1000",
+		.help = "and the last N lines of stderr, if it failed"},
+	{"log-format FMT", read_format, AT(log_format), .expected = "text or json",
+		.help = "of shim's own messages: text or json (text)"},
+	{"json-logs", A_FLAG, AT(json_logs), .first_of = SECTION_OUTPUT,
+		.help = "output as JSON lines, stack traces folded"},
+	{"json-nest KEY", read_nest,
+		.expected = "a key (letters, digits, _.@-; not time, stream or source)",
+		.help = "put lines that are JSON already under KEY"},
 	{"check TARGET", read_path, AT(check), .expected = "a target",
 		.verdict = VERDICT_CHECK, .first_of = SECTION_INSTEAD,
 		.help = "probe it once; exit with 0 or 1"},
@@ -389,6 +422,7 @@ void options_defaults(struct options *o)
 		.check_timeout_ns = -1,
 		.verbosity = LEVEL_WARN,
 		.failure_status = EXIT_SHIM,
+		.log_format = FORMAT_UNSET,
 	};
 	for (int i = 1; i <= SIGNAL_LAST; i++)
 		o->rewrite[i] = (uint8_t)i;

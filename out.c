@@ -29,8 +29,7 @@ void out_format(struct out *o, const char *fmt, ...)
 	out_put(o, piece, n);
 }
 
-/* How many bytes the UTF-8 sequence at text has; 0 when it is not a valid one. */
-static size_t sequence_length(const char *text)
+size_t out_sequence(const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
 	size_t n;
@@ -60,7 +59,7 @@ static size_t sequence_length(const char *text)
 static size_t render(const char *text, bool json, char to[8], size_t *used)
 {
 	unsigned char c = (unsigned char)text[0];
-	size_t n = sequence_length(text);
+	size_t n = out_sequence(text);
 
 	*used = n > 0 ? n : 1;
 	if (n == 0)

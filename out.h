@@ -28,4 +28,8 @@ void out_format(struct out *o, const char *fmt, ...) __attribute__((format(print
  * characters. */
 void out_part(struct out *o, const char *text, bool json, size_t max);
 
+/* How many bytes the UTF-8 sequence at text has; 0 when it is not a valid one. Reads no further
+ * than the first byte that cannot belong to it. */
+size_t out_sequence(const char *text);
+
 #endif

@@ -16,6 +16,7 @@
 #include "hooks.h"
 #include "install.h"
 #include "log.h"
+#include "logging.h"
 #include "options.h"
 #include "paths.h"
 #include "privs.h"
@@ -76,6 +77,9 @@ int setup_command_line(struct options *o, int argc, char **argv)
 	enum verdict verdict =
 		options_parse(o, argv, take_variable("SHIM_OPTS"), error, sizeof error);
 	log_init(NULL, (enum level)o->verbosity);
+	if (o->log_format == FORMAT_JSON ||
+		(o->log_format == FORMAT_UNSET && o->json_logs && !isatty(STDOUT_FILENO)))
+		log_use_json();
 	switch (verdict) {
 	case VERDICT_RUN:
 		return -1;
@@ -146,7 +150,8 @@ static void setup_process(const struct options *o)
 
 static bool needs_workers(const struct options *o)
 {
-	bool any = o->wait_for.count || o->health || o->drain_min_ns >= 0;
+	bool any = o->wait_for.count || o->health || o->drain_min_ns >= 0 || o->json_logs ||
+		   o->termination_tail;
 
 	for (int kind = 0; kind < HOOK_KINDS; kind++)
 		any = any || o->hooks[kind].count;
@@ -188,7 +193,8 @@ int setup_all(struct options *o, struct termlog_facts *facts)
 	facts->app = o->command ? base_name(o->command[0]) : NULL;
 	if (privs_init(o, error, sizeof error) == 0 && waits_init(o, error, sizeof error) == 0 &&
 		hooks_init(o, facts, error, sizeof error) == 0 &&
-		ready_init(o, error, sizeof error) == 0)
+		ready_init(o, error, sizeof error) == 0 &&
+		logging_init(o, error, sizeof error) == 0)
 		return 0;
 	log_at(LEVEL_FATAL, "%s", error);
 	return -1;

@@ -20,6 +20,7 @@
 #include "forward.h"
 #include "hooks.h"
 #include "log.h"
+#include "logging.h"
 #include "messages.h"
 #include "options.h"
 #include "outcome.h"
@@ -102,6 +103,7 @@ _Static_assert((int)PHASES <= (int)TERMLOG_PHASES, "the message has room for all
 
 #define CONTINUE_AFTER_NS   (100 * NS_PER_MS)
 #define TELL_DRAIN_AFTER_NS (300 * NS_PER_MS)
+#define LAST_OUTPUT_NS      (10 * NS_PER_S)
 
 static struct options o;
 static struct termlog_facts facts;
@@ -632,7 +634,8 @@ static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) =
 		[ON_HOOKS] = finish_hook, [ON_NO_HOOKS] = finish_hook, [ON_DRAINED] = stay,
 		[ON_FEWER] = count_rest, [ON_EMPTY] = leave, [ON_DEADLINE] = linger, [ON_LOST] = stay,
 	},
-	[DONE] = {bug, bug, bug, bug, bug, bug, bug, bug, bug, bug, bug, bug, bug, bug, bug},
+	/* The last output is being written. */
+	[DONE] = {stay, stay, stay, stay, stay, stay, stay, stay, stay, stay, stay, stay, stay, stay, stay},
 };
 /* clang-format on */
 
@@ -755,8 +758,15 @@ static enum phase enter_finishing(void)
 	return FINISHING;
 }
 
+/* What was written last is still to reach the log, also when the time is up: before the platform
+ * kills. */
 static enum phase enter_done(void)
 {
+	int64_t end_ns = clock_now_ns() + LAST_OUTPUT_NS;
+
+	if (kill_ns >= 0)
+		end_ns = earlier_ns(end_ns, (kill_ns + facts.stop_ns + o.grace_ns) / 2);
+	logging_end(end_ns);
 	return DONE;
 }
 
@@ -847,7 +857,7 @@ static enum occasion classify_exit(pid_t pid, int status)
 	case WATCHER_IDLE:
 		break;
 	}
-	if (!ready_child_ended(pid, status))
+	if (!logging_child_ended(pid, status) && !ready_child_ended(pid, status))
 		signals_forget(pid);
 	return ON_NOTHING;
 }
@@ -863,6 +873,7 @@ static enum occasion classify_deadline(void)
 		return ON_DEADLINE;
 	}
 	ready_check_time(now_ns);
+	logging_check_time(now_ns);
 	if (watcher_check_time(now_ns) == WATCHER_DONE)
 		return ON_DRAINED;
 	return classify_hooks(hooks_check_time(now_ns, &kind));
@@ -910,11 +921,11 @@ static enum occasion classify(const struct event *event)
 static void step(void)
 {
 	struct event event;
-	int64_t helpers_ns = earlier_ns(hooks_deadline_ns(), ready_deadline_ns());
+	int64_t helpers_ns = earlier_ns(earlier_ns(hooks_deadline_ns(), ready_deadline_ns()),
+		earlier_ns(watcher_deadline_ns(), logging_deadline_ns()));
 
 	/* 0 asks for a look, and is earlier than anything. */
-	signals_next(
-		earlier_ns(deadline_ns, earlier_ns(helpers_ns, watcher_deadline_ns())), &event);
+	signals_next(earlier_ns(deadline_ns, helpers_ns), &event);
 	enum occasion occasion = classify(&event);
 	if (occasion != ON_NOTHING)
 		move_on(table[phase][occasion](&event), occasion_names[occasion]);
@@ -931,6 +942,8 @@ static int finish(void)
 	if (facts.exit_code < 0)
 		facts.exit_code =
 			facts.failure ? EXIT_SHIM : outcome_status(&o, &facts, sent_stop_signal);
+	if (facts.exit_code != 0)
+		facts.tail = logging_tail();
 	termlog_write(&facts, true);
 	ready_end();
 	app_give_back_terminal();
@@ -961,8 +974,9 @@ int main(int argc, char **argv)
 	entered_ns = clock_now_ns();
 	publish();
 	ready_start();
+	logging_start();
 	move_on(enter_waiting(), "");
-	while (phase != DONE)
+	while (phase != DONE || logging_is_busy())
 		step();
 	_exit(finish());
 }

@@ -35,7 +35,7 @@ enum personality { AS_SHIM, AS_TINI, AS_DUMB_INIT, AS_CATATONIT };
 
 enum scope { SCOPE_CHILD, SCOPE_GROUP, SCOPE_SESSION, SCOPE_ALL };
 
-enum format { FORMAT_TEXT, FORMAT_JSON };
+enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_UNSET };
 
 /* Where the app is put before it is executed. */
 enum placement {
@@ -87,6 +87,12 @@ struct options {
 	bool termination_none;       /* "none": never write */
 	enum format termination_format;
 	bool termination_on_failure; /* only when the app failed */
+
+	int termination_tail; /* lines of the app's stderr in it, when it failed; 0: none */
+
+	bool json_logs;         /* the app's output as one JSON object a record */
+	const char *json_nest;  /* the key for what is JSON already; NULL: left as it is */
+	enum format log_format; /* of shim's own messages; unset: JSON with json_logs, else text */
 
 	struct text_list wait_for;
 	int64_t wait_timeout_ns, wait_interval_ns;

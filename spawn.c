@@ -213,6 +213,10 @@ __attribute__((no_sanitize_address)) static int child_main(void *context)
 	char **environment = s->environment ? s->environment : environ;
 
 	place(s);
+	if (s->output)
+		(void)dup2(s->output, STDOUT_FILENO); /* cannot fail: both are in range */
+	if (s->errors)
+		(void)dup2(s->errors, STDERR_FILENO);
 	if (s->is_hook)
 		redirect_hook();
 	if (s->directory)

@@ -30,6 +30,7 @@ struct spawn {
 	const char *directory; /* to run in; NULL, or one that is gone: shim's own */
 	bool is_hook;          /* stdin is /dev/null, stdout is stderr, nothing else is inherited */
 	bool drops_privileges; /* as --user, --caps and --no-new-privs say (privs.h) */
+	int output, errors;    /* what becomes its descriptors 1 and 2; 0: shim's own */
 	bool hand_on_sockets;  /* LISTEN_PID that names shim is made to name the child */
 
 	/* Out. */

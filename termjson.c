@@ -3,6 +3,7 @@
  *
  * Pure. Called by termlog.c; declared in termlog.h.
  */
+#include <string.h>
 #include <sys/wait.h>
 
 #include "out.h"
@@ -94,29 +95,15 @@ static void json_seconds(struct out *o, const char *name, int64_t ns)
 	json_end(o, m);
 }
 
-/* RFC 3339, UTC, milliseconds. Not gmtime_r: glibc's reads TZ, takes a lock and may allocate. */
+/* To the millisecond. */
 static void json_time(struct out *o, const char *name, int64_t wall_ns)
 {
-	if (wall_ns <= 0) {
-		json_string(o, name, NULL, 0);
-		return;
-	}
-	long long ms = wall_ns / NS_PER_MS, day_ms = 86400000;
-	long long left = ms % day_ms;
-	/* Days since 0000-03-01, so that the leap day is a year's last; eras are 400 years. */
-	long long days = ms / day_ms + 719468;
-	long long era = days / 146097, in_era = days % 146097;
-	long long year = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
-	long long in_year = in_era - (365 * year + year / 4 - year / 100);
-	long long from_march = (5 * in_year + 2) / 153;
-	long long month = from_march < 10 ? from_march + 3 : from_march - 9;
-	long long day = in_year - (153 * from_march + 2) / 5 + 1;
-	year += era * 400 + (month <= 2);
+	char text[TIME_SIZE];
 
-	struct mark m = json_begin(o, name);
-	out_format(o, "\"%04lld-%02lld-%02lldT%02lld:%02lld:%02lld.%03lldZ\"", year, month, day,
-		left / 3600000, left / 60000 % 60, left / 1000 % 60, left % 1000);
-	json_end(o, m);
+	format_time(wall_ns, text);
+	text[23] = 'Z';
+	text[24] = '\0';
+	json_string(o, name, wall_ns > 0 ? text : NULL, SHORT_MAX);
 }
 
 /* One word for a machine, in the manner of Kubernetes' own reasons. */
@@ -194,6 +181,19 @@ static void json_extras(struct out *o, const struct termlog_facts *f)
 	}
 }
 
+/* As many of the last lines as there is room for. */
+static void json_tail(struct out *o, const char *tail)
+{
+	while (tail != NULL) {
+		o->dropped = false;
+		json_string(o, "tail", tail, o->limit);
+		if (!o->dropped)
+			return;
+		tail = strchr(tail, '\n');
+		tail = tail != NULL ? tail + 1 : NULL;
+	}
+}
+
 size_t termlog_json(
 	const struct termlog_facts *f, int64_t now_ns, bool final, char *buf, size_t size)
 {
@@ -220,6 +220,7 @@ size_t termlog_json(
 		json_string(&o, "message", text, MESSAGE_MAX);
 		json_phases(&o, f);
 		json_hooks(&o, f);
+		json_tail(&o, f->tail);
 		json_close(&o, "}");
 	} else {
 		o.length = 0;

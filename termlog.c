@@ -311,5 +311,7 @@ void termlog_write(struct termlog_facts *facts, bool final)
 	if (!(final && file.on_failure && facts->exit_code == 0))
 		length = (file.json ? termlog_json : termlog_text)(
 			facts, now, final, line, sizeof(line));
+	if (length > 0 && facts->tail != NULL && !file.json)
+		length = termlog_add_tail(facts->tail, line, length, sizeof(line));
 	replace(line, length);
 }

@@ -49,6 +49,8 @@ struct termlog_facts {
 	size_t hook_count;
 	uint16_t hook_counts[HOOK_KINDS][2]; /* [kind][failed], those without room above too */
 
+	const char *tail; /* the last lines of its stderr, any bytes; or NULL */
+
 	long oom_kills;         /* since the start; filled by termlog_write() */
 	long long memory_limit; /* bytes; -1: none or unknown */
 
@@ -71,6 +73,8 @@ void termlog_write(struct termlog_facts *facts, bool final);
  * now_ns: monotonic. */
 size_t termlog_text(
 	const struct termlog_facts *facts, int64_t now_ns, bool final, char *buf, size_t size);
+/* Appends the tail to a line of text: its last lines, as many as there is room for. As above. */
+size_t termlog_add_tail(const char *tail, char *buf, size_t length, size_t size);
 /* One object, valid whatever the size: fields that do not fit are left out. reason is one of
  * Completed, Error, Signalled, OOMKilled, GraceExceeded, Failed, Stopped (never ran), and Stopping
  * while nothing is decided; message is the line of text. */

@@ -3,6 +3,7 @@
  *
  * Pure: no state, no system call. Called by termlog.c, which owns the file; declared in termlog.h.
  */
+#include <string.h>
 #include <sys/wait.h>
 
 #include "out.h"
@@ -185,4 +186,35 @@ size_t termlog_text(
 	put_failed_hooks(&o, f);
 	buf[o.length] = '\0';
 	return o.length;
+}
+
+static size_t put_tail(const char *tail, char *buf, size_t length, size_t size, bool *all)
+{
+	struct out o = {.buf = buf, .limit = size - 1, .length = length};
+
+	while (*tail != '\0') {
+		char line[PART_MAX];
+		size_t n = strcspn(tail, "\n");
+		(void)format_text(line, n < sizeof(line) ? n + 1 : sizeof(line), "%s", tail);
+		out_put(&o, "\n", 1);
+		put_text(&o, line);
+		tail += n + (tail[n] != '\0');
+	}
+	*all = !o.full;
+	return o.length;
+}
+
+size_t termlog_add_tail(const char *tail, char *buf, size_t length, size_t size)
+{
+	bool all;
+
+	for (;;) {
+		size_t end = put_tail(tail, buf, length, size, &all);
+		const char *next = strchr(tail, '\n');
+		if (all || next == NULL) {
+			buf[end] = '\0';
+			return end;
+		}
+		tail = next + 1;
+	}
 }

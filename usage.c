@@ -17,6 +17,7 @@ static const char *help_line(const struct row *row)
 		[SECTION_PRIVILEGES] = "Privileges",
 		[SECTION_PROCESSES] = "Processes",
 		[SECTION_MESSAGES] = "Messages",
+		[SECTION_OUTPUT] = "Output",
 		[SECTION_INSTEAD] = "Instead of running a command",
 	};
 	static char line[HELP_LINE_SIZE];

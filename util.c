@@ -555,6 +555,25 @@ size_t utf8_cut(const char *text, size_t length, size_t max)
 	return ((unsigned char)text[lead] & 0xC0) == 0xC0 ? lead : max;
 }
 
+/* Not gmtime_r: glibc's reads TZ, takes a lock and may allocate. */
+char *format_time(int64_t wall_ns, char buf[TIME_SIZE])
+{
+	int64_t left = wall_ns / 1000000000 % 86400;
+	/* Days since 0000-03-01, so that the leap day is a year's last; eras are 400 years. */
+	int64_t days = wall_ns / 1000000000 / 86400 + 719468;
+	int64_t era = days / 146097, in_era = days % 146097;
+	int64_t year = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
+	int64_t in_year = in_era - (365 * year + year / 4 - year / 100);
+	int64_t from_march = (5 * in_year + 2) / 153;
+	int64_t month = from_march < 10 ? from_march + 3 : from_march - 9;
+	int64_t day = in_year - (153 * from_march + 2) / 5 + 1;
+
+	format_text(buf, TIME_SIZE, "%04ld-%02d-%02dT%02d:%02d:%02d.%09ldZ",
+		(long)(year + era * 400 + (month <= 2)), (int)month, (int)day, (int)(left / 3600),
+		(int)(left / 60 % 60), (int)(left % 60), (long)(wall_ns % 1000000000));
+	return buf;
+}
+
 int64_t earlier_ns(int64_t a_ns, int64_t b_ns)
 {
 	if (a_ns < 0 || b_ns < 0)

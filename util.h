@@ -46,6 +46,10 @@ enum { DURATION_SIZE = 24 };
 /* "0.3s", "25.0s", "3m12s", "2h05m", "4d03h": what a person reads. Returns buf. */
 char *format_duration(int64_t ns, char buf[DURATION_SIZE]);
 
+enum { TIME_SIZE = 32 };
+/* RFC 3339, UTC, nanoseconds: "2026-11-26T17:45:42.000000001Z". Returns buf. */
+char *format_time(int64_t wall_ns, char buf[TIME_SIZE]);
+
 /*
  * After a write that failed with this errno: EPIPE came with SIGPIPE, EFBIG with SIGXFSZ, which is
  * blocked and would be taken for one that was sent to be passed on. It is taken away; the kernel

@@ -69,6 +69,29 @@ static bool is_pending(int signo)
 	return sigismember(&pending, signo) == 1;
 }
 
+START_TEST(objects)
+{
+	char long_text[2000];
+
+	log_use_json();
+	log_at(LEVEL_WARN, "a \"%s\"\n\xff", "b");
+	const char *text = read_write();
+	ck_assert_msg(strncmp(text, "{\"time\":\"2", 10) == 0, "%s", text);
+	text = strchr(text, ',');
+	ck_assert_str_eq(text, ",\"level\":\"warning\",\"source\":\"shim\",\"message\":\"a "
+			       "\\\"b\\\"?\xef\xbf\xbd\"}\n");
+	log_note(NOTE_SPAWNED, 7, 0, "x");
+	ck_assert_ptr_nonnull(strstr(read_write(), "\"message\":\"app started: x, pid 7\"}\n"));
+	/* One object, whatever is in it, in one write. */
+	memset(long_text, '"', sizeof long_text - 1);
+	long_text[sizeof long_text - 1] = '\0';
+	log_at(LEVEL_FATAL, "%s", long_text);
+	text = read_write();
+	ck_assert_str_eq(text + strlen(text) - 3, "\"}\n");
+	ck_assert_uint_lt(strlen(text), 4096);
+}
+END_TEST
+
 START_TEST(prefixes)
 {
 	static const char *const expected[LEVELS] = {
@@ -529,6 +552,7 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(words, setup, NULL);
+	tcase_add_test(words, objects);
 	tcase_add_test(words, prefixes);
 	tcase_add_test(words, levels);
 	tcase_add_test(words, silent_in_normal_work);

@@ -268,6 +268,23 @@ START_TEST(termination)
 	    "--termination-on always a");
 	ck_assert_int_eq(o.termination_format, FORMAT_TEXT);
 	ck_assert(!o.termination_on_failure);
+	ck_assert_int_eq(o.termination_tail, 0);
+	run("--termination-tail 20 a");
+	ck_assert_int_eq(o.termination_tail, 20);
+}
+END_TEST
+
+START_TEST(logs)
+{
+	run("a");
+	ck_assert(!o.json_logs);
+	ck_assert_int_eq(o.log_format, FORMAT_UNSET);
+	run("--json-logs --json-nest app.x --log-format=json a");
+	ck_assert(o.json_logs);
+	ck_assert_str_eq(o.json_nest, "app.x");
+	ck_assert_int_eq(o.log_format, FORMAT_JSON);
+	run("--log-format json --log-format text a");
+	ck_assert_int_eq(o.log_format, FORMAT_TEXT);
 }
 END_TEST
 
@@ -344,6 +361,14 @@ static const struct {
 	{"--grace --reserve 5 a", "--grace: '--reserve" NOT_DURATION},
 	{"--reserve 1.5s a", "--reserve: '1.5s" NOT_DURATION},
 	{"--linger 99999999999h a", "--linger: '99999999999h" NOT_DURATION},
+	{"--termination-tail 1001 a",
+		"--termination-tail: '1001' is not a number of lines from 0 to 1000"},
+	{"--log-format xml a", "--log-format: 'xml' is not text or json"},
+	{"--json-logs --json-nest a+b a", "--json-nest: 'a+b' is not a key (letters, digits, "
+					   "_.@-; not time, stream or source)"},
+	{"--json-logs --json-nest time a", "--json-nest: 'time' is not a key (letters, digits, "
+					   "_.@-; not time, stream or source)"},
+	{"--json-nest x a", "--json-nest: is a part of --json-logs, which is not given"},
 	{"--reserve 5 a", "--reserve: is a part of --grace, which is not given"},
 	{"--reserve 0 a", "--reserve: is a part of --grace, which is not given"},
 	{"--grace 4 --reserve 5 a", "--reserve: '5.0s' is more than --grace, which is 4.0s"},
@@ -557,7 +582,7 @@ START_TEST(help)
 		}
 	}
 	ck_assert_uint_ge(lines, 50);
-	ck_assert_uint_eq(headings, 8);
+	ck_assert_uint_eq(headings, 9);
 	ck_assert_int_eq(strncmp(options_help(0), "Usage: shim ", 12), 0);
 	ck_assert_int_eq(strncmp(options_help(1), "\nSignals:\n      --scope SCOPE  ", 31), 0);
 	ck_assert_str_eq(options_help(4), "  -r, --rewrite FROM:TO        send TO when FROM comes; "
@@ -616,6 +641,7 @@ int main(void)
 	tcase_add_test(tcase, expected_codes);
 	tcase_add_test(tcase, flags);
 	tcase_add_test(tcase, termination);
+	tcase_add_test(tcase, logs);
 	tcase_add_test(tcase, verdicts);
 	tcase_add_loop_test(tcase, refused, 0, (int)COUNT(refusals));
 	tcase_add_test(tcase, refused_value_is_shortened);

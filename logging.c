@@ -1,0 +1,277 @@
+/*
+ * logging.c - the app's output on its way to the log, as PID 1 sees it.
+ */
+#include "logging.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "logs.h"
+#include "util.h"
+#include "workers.h"
+
+static struct logs_plan plan;
+static int ends[LOGS_STREAMS]; /* to write to; 0: none (any more) */
+static int control_end;
+static bool is_on, is_over, is_merged;
+static pid_t child; /* 0: none runs */
+static int64_t started_ns, restart_ns = -1, end_ns = -1;
+static long tail_lines;
+
+/* Both ends beyond 0 to 2, any of which may be closed. */
+static int make_pipe(int *from, int *to)
+{
+	int fds[2], both[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -1;
+	for (int i = 0; i < 2; i++) {
+		both[i] = fds[i] > STDERR_FILENO
+				  ? fds[i]
+				  : fcntl(fds[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		if (both[i] < 0)
+			return -1;
+	}
+	for (int i = 0; i < 2; i++)
+		if (both[i] != fds[i])
+			(void)close(fds[i]);
+	/* For programs that open /dev/stdout as another user: the pipe has no name, so only who has
+	 * it already can. */
+	(void)fchmod(both[1], 0666);
+	*from = both[0];
+	*to = both[1];
+	return 0;
+}
+
+/* May a write to it have to wait for a reader? */
+static bool may_block(const struct stat *st)
+{
+	return S_ISFIFO(st->st_mode) || S_ISSOCK(st->st_mode);
+}
+
+/* Which streams are to be read: those that there are, and no terminals, where a person reads. */
+static void choose(const struct options *o, bool *is_wanted)
+{
+	struct stat st[2];
+
+	plan.is_json = o->json_logs;
+	if (plan.is_json && isatty(STDOUT_FILENO)) {
+		log_at(LEVEL_WARN, "--json-logs: stdout is a terminal, so output stays as it is");
+		plan.is_json = false;
+	}
+	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+		int i = fd - STDOUT_FILENO;
+		bool is_open = fstat(fd, &st[i]) == 0;
+		is_wanted[i] = is_open && (plan.is_json || (i == LOGS_ERR && o->termination_tail));
+		plan.may_block[i] = is_open && may_block(&st[i]);
+		if (!is_open)
+			st[i].st_ino = 0;
+	}
+	plan.is_same = st[0].st_ino && st[0].st_ino == st[1].st_ino && st[0].st_dev == st[1].st_dev;
+	if (is_wanted[LOGS_ERR] && isatty(STDERR_FILENO)) {
+		log_at(LEVEL_WARN, "%s: stderr is a terminal, so it stays as it is",
+			plan.is_json ? "--json-logs" : "--termination-tail");
+		is_wanted[LOGS_ERR] = false;
+	}
+	/* Who has merged them wants the order, and that takes one pipe. */
+	is_merged = plan.is_same && !plan.is_json && is_wanted[LOGS_ERR];
+	is_wanted[LOGS_HOOK] = plan.is_json && is_wanted[LOGS_ERR];
+	for (int kind = 0; kind < HOOK_KINDS; kind++)
+		if (o->hooks[kind].count)
+			return;
+	is_wanted[LOGS_HOOK] = false;
+}
+
+int logging_init(const struct options *o, char *error, size_t size)
+{
+	bool is_wanted[LOGS_STREAMS];
+
+	if (o->explain || (!o->json_logs && !o->termination_tail))
+		return 0;
+	choose(o, is_wanted);
+	tail_lines = o->termination_tail;
+	plan.nest = o->json_nest;
+	if (tail_lines && is_wanted[LOGS_ERR]) {
+		void *page = mmap(NULL, sizeof *plan.tail, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		plan.tail = page == MAP_FAILED ? NULL : page;
+	}
+	for (int i = 0; i < LOGS_STREAMS; i++) {
+		if (!is_wanted[i])
+			continue;
+		is_on = true;
+		if (make_pipe(&plan.sources[i], &ends[i]) < 0)
+			goto failed;
+	}
+	if (!is_on || make_pipe(&plan.control, &control_end) == 0)
+		return 0;
+failed:
+	(void)format_text(error, size, "a pipe for the app's output: %s", error_text(errno));
+	return -1;
+}
+
+static void close_end(int *fd)
+{
+	if (*fd)
+		(void)close(*fd);
+	*fd = 0;
+}
+
+void logging_start(void)
+{
+	int keep[LOGS_STREAMS + 1];
+	struct work work = {.run = logs_run, .context = &plan, .keep = keep};
+
+	restart_ns = -1;
+	if (!is_on || is_over)
+		return;
+	for (int i = 0; i < LOGS_STREAMS; i++)
+		if (plan.sources[i])
+			keep[work.keep_count++] = plan.sources[i];
+	keep[work.keep_count++] = plan.control;
+	started_ns = clock_now_ns();
+	child = workers_start(&work);
+	if (child > 0)
+		return;
+	child = 0;
+	restart_ns = started_ns + NS_PER_S;
+	log_at(LEVEL_WARN, "the log writer: %s; trying again", error_text(errno));
+}
+
+int logging_app_output(void)
+{
+	return ends[is_merged ? LOGS_ERR : LOGS_OUT];
+}
+
+int logging_app_errors(void)
+{
+	return ends[LOGS_ERR];
+}
+
+int logging_hook_errors(void)
+{
+	return ends[LOGS_HOOK];
+}
+
+void logging_app_started(void)
+{
+	close_end(&ends[LOGS_OUT]);
+	close_end(&ends[LOGS_ERR]);
+}
+
+size_t logging_descriptors(int *fds, size_t max)
+{
+	const int all[LOGGING_DESCRIPTORS] = {plan.sources[LOGS_OUT], plan.sources[LOGS_ERR],
+		plan.sources[LOGS_HOOK], ends[LOGS_HOOK], plan.control, control_end};
+	size_t count = 0;
+
+	for (size_t i = 0; i < LOGGING_DESCRIPTORS && count < max; i++)
+		if (all[i])
+			fds[count++] = all[i];
+	return count;
+}
+
+/* Nobody reads these streams: as without shim, whoever writes to one gets a SIGPIPE. */
+static void let_go(unsigned gone)
+{
+	for (unsigned i = 0; i < LOGS_STREAMS; i++)
+		if (gone & (1U << i))
+			close_end(&plan.sources[i]);
+}
+
+bool logging_child_ended(pid_t pid, int status)
+{
+	char reason[WORKERS_REASON], name[SIGNAL_NAME_SIZE];
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+
+	if (!child || pid != child)
+		return false;
+	child = 0;
+	workers_take_reason(pid, reason, sizeof reason);
+	if (*reason)
+		log_at(LEVEL_WARN, "output was lost: %s", reason);
+	if (code == 0 && end_ns >= 0) {
+		is_over = true;
+	} else if (code > LOGS_GONE && code < LOGS_GONE << 1) {
+		let_go((unsigned)(code - LOGS_GONE));
+		logging_start();
+	} else {
+		log_at(LEVEL_WARN, "the log writer ended (%s); starting it again",
+			WIFSIGNALED(status) ? signal_name(WTERMSIG(status), name) : "too early");
+		restart_ns = started_ns + (end_ns < 0 ? NS_PER_S : 100 * NS_PER_MS);
+	}
+	return true;
+}
+
+int64_t logging_deadline_ns(void)
+{
+	return is_over ? -1 : earlier_ns(restart_ns, end_ns);
+}
+
+void logging_check_time(int64_t now_ns)
+{
+	if (restart_ns >= 0 && now_ns >= restart_ns)
+		logging_start();
+	if (is_over || end_ns < 0 || now_ns < end_ns)
+		return;
+	log_at(LEVEL_WARN, "nobody reads the output: what the app wrote last is lost");
+	is_over = true;
+	if (child)
+		workers_kill(child);
+}
+
+void logging_end(int64_t until_ns)
+{
+	end_ns = until_ns;
+	logging_app_started();
+	close_end(&ends[LOGS_HOOK]);
+	close_end(&control_end);
+}
+
+bool logging_is_busy(void)
+{
+	return is_on && !is_over;
+}
+
+/* The beginning of the last so many lines. */
+static char *last_lines(char *text, size_t length, long lines)
+{
+	char *p = text + length;
+
+	for (; p > text; p--)
+		if (p[-1] == '\n' && p < text + length && --lines == 0)
+			break;
+	return p;
+}
+
+const char *logging_tail(void)
+{
+	static char text[LOGS_TAIL + 1];
+	volatile struct logs_tail *tail = plan.tail;
+	size_t length, at;
+
+	if (!tail)
+		return NULL;
+	uint64_t total = tail->total;
+	length = total < LOGS_TAIL ? (size_t)total : LOGS_TAIL;
+	at = (size_t)((total - length) % LOGS_TAIL);
+	for (size_t i = 0; i < length; i++) {
+		text[i] = tail->ring[(at + i) % LOGS_TAIL];
+		if (!text[i])
+			text[i] = '?';
+	}
+	while (length && text[length - 1] == '\n')
+		length--;
+	text[length] = '\0';
+	char *start = last_lines(text, length, tail_lines);
+	/* Of the first line the beginning is missing: a whole one is better, if there is one. */
+	if (start == text && total > LOGS_TAIL && strchr(text, '\n'))
+		start = strchr(text, '\n') + 1;
+	return *start ? start : NULL;
+}
