@@ -126,7 +126,7 @@ static void close_end(int *fd)
 void logging_start(void)
 {
 	int keep[LOGS_STREAMS + 1];
-	struct work work = {.run = logs_run, .context = &plan, .keep = keep};
+	struct work work = {.run = logs_run, .context = &plan, .keep = keep, .role = SEAL_LOGS};
 
 	restart_ns = -1;
 	if (!is_on || is_over)

@@ -129,14 +129,7 @@ static const struct rule drain[] = {
 
 /* The log folder: from pipes to stdout and stderr. */
 static const struct rule logs[] = {
-	{.name = "brk"},
-	{.name = "fcntl"},
-	{.name = "madvise"},
-	{"mmap", WITHOUT(2, "not executable", PROT_EXEC)},
-	{.name = "munmap"},
 	{.name = "read"},
-	{.name = "sched_yield"},
-	{.name = "writev"},
 };
 
 #define LIST(rules) rules, sizeof rules / sizeof *rules
