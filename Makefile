@@ -37,8 +37,10 @@ WARN = -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes
 BASE = -std=c11 -D_GNU_SOURCE $(WARN)
 
 # musl: a static PIE. musl-gcc's own -static-pie links dynamically, so the pieces are named here.
-MUSL_INCLUDE = $(firstword $(wildcard /usr/include/*-linux-musl /usr/local/musl/include))
-MUSL_LIB     = $(firstword $(wildcard /usr/lib/*-linux-musl /usr/local/musl/lib))
+# CC may be a cross compiler, in a tree of its own (aarch64-linux-gnu-gcc; musl-dev:arm64 and libbearssl-dev:arm64).
+TRIPLET      := $(shell $(CC) -print-multiarch)
+MUSL_INCLUDE = $(firstword $(wildcard /usr/include/$(subst gnu,musl,$(TRIPLET)) /usr/local/musl/include))
+MUSL_LIB     = $(firstword $(wildcard /usr/lib/$(subst gnu,musl,$(TRIPLET)) /usr/local/musl/lib))
 # Smallest first: gcc before 12 has no -Oz.
 SMALL       := $(shell echo 'int x;' | $(CC) -Oz -x c -c -o /dev/null - 2>/dev/null && echo -Oz || echo -Os)
 CFLAGS_musl  = $(SMALL) -fPIE -fstack-protector-strong -fomit-frame-pointer -ffunction-sections \
@@ -59,7 +61,7 @@ all: shim
 # ./shim is whatever was built last: with TLS or without, musl or glibc.
 shim: $(BUILD)/shim FORCE
 	@cp $< $@.new
-	@if [ $(LIBC) = musl ]; then strip $@.new; fi
+	@if [ $(LIBC) = musl ]; then $$($(CC) -print-prog-name=strip) $@.new; fi
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 # What scripts/shim.ld puts first.
@@ -97,7 +99,7 @@ $(BUILD)/seal_rules.o build/unit/seal_rules.o build/fuzz/seal_rules.o: build/sea
 # Unwind tables, which nothing reads in C, are 11 KiB of the library.
 build/bearssl/libbearssl.a:
 	@mkdir -p $(@D)
-	$(Q)objcopy -R .eh_frame $$($(CC) -print-file-name=libbearssl.a) $@
+	$(Q)$$($(CC) -print-prog-name=objcopy) -R .eh_frame $$($(CC) -print-file-name=libbearssl.a) $@
 
 $(BUILD)/%.o: %.c | build/linux-headers
 	@mkdir -p $(@D)
@@ -109,7 +111,7 @@ build/linux-headers:
 	@mkdir -p $@
 	@for f in /usr/include/bearssl*.h; do ln -sfn $$f $@/; done
 	@for d in linux asm-generic; do ln -sfn /usr/include/$$d $@/$$d; done
-	@ln -sfn $$(dirname $$(ls -d /usr/include/*-linux-gnu*/asm/unistd.h \
+	@ln -sfn $$(dirname $$(ls -d /usr/include/$(TRIPLET)/asm/unistd.h \
 		/usr/include/asm/unistd.h 2>/dev/null | head -n 1)) $@/asm
 
 # --- tests --------------------------------------------------------------------------------------
