@@ -154,7 +154,7 @@ build/target_tool: $(TOOL_OBJECTS:%=$(BUILD)/%) $(LAYOUT_$(LIBC)) | $(TLS_LIBS_m
 unit: $(UNIT_TESTS:%=build/unit/%)
 
 # Everything the tests need that is built; the tests themselves build nothing.
-check-build: shim unit build/target_tool $(COMPLETIONS)
+check-build: shim unit replays build/target_tool $(COMPLETIONS)
 
 check:
 	@scripts/ensure-packages $(PACKAGES_CHECK)
@@ -191,30 +191,37 @@ sanitize:
 	@$(MAKE) --no-print-directory LIBC=glibc BUILD=build/asan CFLAGS="$(ASAN)" build/asan/shim
 	@SHIM=build/asan/shim tests/run -j 4 -m pid1,kernel $(SANITIZED_NOT)
 
-# Each fuzzer for FUZZ_SECONDS, beginning with fuzz/corpus where there is one.
+# Each fuzzer for FUZZ_SECONDS, beginning with what fuzz/corpus holds. The replays are the same programs
+# without libFuzzer: the unit tests run the corpus through them.
 FUZZ_SECONDS = 20
-FUZZERS      = $(basename $(notdir $(wildcard fuzz/fuzz_*.c)))
-FUZZ_FLAGS   = -std=c11 -D_GNU_SOURCE -g -O1 -I. -fsanitize=address,undefined
+FUZZERS      = $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
+FUZZ_FLAGS   = -std=c11 -D_GNU_SOURCE -g -O1 -I. $(ASAN) $(FUZZ_COVERAGE)
+FUZZ_LIBS    = $(if $(filter 1,$(TLS)),-lbearssl) -lcap
 
 build/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -c -o $@ $<
 
 build/fuzz/libshim.a: $(filter-out build/fuzz/shim.o build/fuzz/tls_musl.o,$(OBJECTS:%=build/fuzz/%))
-	$(Q)ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcs $@ $^
 
 build/fuzz/fuzz_%: fuzz/fuzz_%.c build/fuzz/libshim.a
-	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< build/fuzz/libshim.a $(if $(filter 1,$(TLS)),-lbearssl)
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer -Wall -Wextra -Werror -MMD -o $@ $< build/fuzz/libshim.a $(FUZZ_LIBS)
+
+build/fuzz/replay_%: fuzz/fuzz_%.c fuzz/replay.c build/unit/libshim.a
+	@mkdir -p $(@D)
+	@echo "  FUZZ  $<"
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -g -O1 $(ASAN) $(COVERAGE) -I. -MMD -MF $@.d -o $@ $< \
+		fuzz/replay.c build/unit/libshim.a $(FUZZ_LIBS)
+
+replays: $(FUZZERS:%=build/fuzz/replay_%)
+
+fuzzers: replays $(FUZZERS:%=build/fuzz/fuzz_%)
 
 fuzz:
 	@scripts/ensure-packages $(PACKAGES_FUZZ)
-	@$(MAKE) --no-print-directory $(FUZZERS:%=build/fuzz/%)
-	@for f in $(FUZZERS); do mkdir -p build/fuzz/corpus/$$f; \
-		build/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
-			build/fuzz/corpus/$$f $$(ls -d fuzz/corpus/$$f 2>/dev/null) \
-			>build/fuzz/$$f.log 2>&1 || { cat build/fuzz/$$f.log; exit 1; }; \
-		echo "$$f: $$(sed -n 's/^stat::number_of_executed_units: *//p' build/fuzz/$$f.log) runs"; \
-	done
+	@$(MAKE) --no-print-directory fuzzers
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) fuzz/run
 
 coverage:
 	@scripts/ensure-packages $(PACKAGES_CHECK)
@@ -262,7 +269,7 @@ help:
 	@echo 'make check-real real servers as the app, under load (docs/applications.md), and a soak'
 	@echo 'make check-faults  more tests: refused and failing system calls, time that jumps, …'
 	@echo 'make sanitize   the scenarios with AddressSanitizer and UBSan'
-	@echo 'make fuzz       the fuzzers, FUZZ_SECONDS each'
+	@echo 'make fuzz       the fuzzers, FUZZ_SECONDS (20) each'
 	@echo 'make lint       cppcheck, gcc -fanalyzer, clang-tidy, shellcheck, mandoc'
 	@echo 'make coverage   line coverage of the unit tests'
 	@echo 'make hardening what an attacker would find: the file, the processes, their system calls'
@@ -273,4 +280,4 @@ help:
 
 -include $(wildcard $(BUILD)/*.d $(BUILD)/scripts/*.d build/unit/*.d build/fuzz/*.d)
 
-.PHONY: FORCE all hot unit check-build check check-real check-faults demo sanitize fuzz coverage lint hardening bench install install-completions clean help
+.PHONY: FORCE all hot unit replays fuzzers check-build check check-real check-faults demo sanitize fuzz coverage lint hardening bench install install-completions clean help

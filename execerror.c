@@ -116,37 +116,47 @@ static void script_interpreter(const char *head, char *interpreter, size_t size)
 	interpreter[length] = '\0';
 }
 
+/* Who is to run a program, by the head of its file: an interpreter, or a loader. Pure. */
+enum runner { RUNNER_NONE, RUNNER_SCRIPT, RUNNER_LOADER };
+
+static enum runner find_runner(const char *head, size_t length, char *name, size_t size)
+{
+	if (length >= 2 && head[0] == '#' && head[1] == '!') {
+		script_interpreter(head, name, size);
+		return RUNNER_SCRIPT;
+	}
+	if (length >= 4 && memcmp(head, ELFMAG, SELFMAG) == 0 &&
+		elf_loader(head, length, name, size))
+		return RUNNER_LOADER;
+	return RUNNER_NONE;
+}
+
 /* The file is there, and still the kernel said ENOENT or EACCES: something that it names is to
  * blame. */
 static bool explain_interpreter(const char *path, char *reason, size_t size)
 {
 	char head[HEAD_MAX * 2], name[256];
 	ssize_t length = read_head(path, head, sizeof head);
+	enum runner runner = find_runner(head, length > 0 ? (size_t)length : 0, name, sizeof name);
+	size_t end;
 
-	if (length >= 2 && head[0] == '#' && head[1] == '!') {
-		script_interpreter(head, name, sizeof name);
-		size_t end = strlen(name);
-		if (end > 0 && name[end - 1] == '\r') {
-			name[end - 1] = '\0';
-			(void)format_text(reason, size,
-				"its #! line names %s and ends in a carriage return (CR): convert "
-				"the file "
-				"to Unix line ends",
-				name);
-			return true;
-		}
-		if (access(name, X_OK) == 0)
-			return false;
-		(void)format_text(reason, size, "its interpreter %s: %s", name, error_text(errno));
+	if (runner == RUNNER_NONE)
+		return false;
+	end = strlen(name);
+	if (runner == RUNNER_SCRIPT && end > 0 && name[end - 1] == '\r') {
+		name[end - 1] = '\0';
+		(void)format_text(reason, size,
+			"its #! line names %s and ends in a carriage return (CR): convert the file "
+			"to Unix line ends",
+			name);
 		return true;
 	}
-	if (length >= 4 && memcmp(head, ELFMAG, SELFMAG) == 0 &&
-		elf_loader(head, (size_t)length, name, sizeof name) && access(name, X_OK) < 0) {
-		(void)format_text(
-			reason, size, "its dynamic loader %s: %s", name, error_text(errno));
-		return true;
-	}
-	return false;
+	if (access(name, X_OK) == 0)
+		return false;
+	(void)format_text(reason, size, "its %s %s: %s",
+		runner == RUNNER_SCRIPT ? "interpreter" : "dynamic loader", name,
+		error_text(errno));
+	return true;
 }
 
 static const char *mode_text(mode_t mode, char buf[5])

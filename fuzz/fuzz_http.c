@@ -5,17 +5,10 @@
  * must lie within the data.
  */
 #include "http.h"
+#include "fuzz.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool fact)
-{
-	if (!fact)
-		abort();
-}
 
 static void check_answer(const char *text, size_t length, size_t split)
 {

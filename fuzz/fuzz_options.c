@@ -7,6 +7,7 @@
  * taken must be in range, what is refused must be told in one line, and no argument is written to.
  */
 #include "options.h"
+#include "fuzz.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -15,14 +16,6 @@
 #include "util.h"
 
 enum { ARGUMENTS_MAX = 64, ERROR_SIZE = 256 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool fact)
-{
-	if (!fact)
-		abort();
-}
 
 static void check_duration(int64_t ns)
 {

@@ -3,18 +3,11 @@
  * address names). libFuzzer: clang -fsanitize=fuzzer,address,undefined.
  */
 #include "target.h"
+#include "fuzz.h"
 #include "tls_trust.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool fact)
-{
-	if (!fact)
-		abort();
-}
 
 static void check_span(struct span span, const char *text, size_t length)
 {

@@ -16,8 +16,7 @@
 
 /* Its state is reset for each input. */
 #include "../termlog.c"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static void fuzz_cgroup(const char *text, size_t n)
 {

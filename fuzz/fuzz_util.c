@@ -3,6 +3,7 @@
  * clang -std=c11 -D_GNU_SOURCE -I. -g -fsanitize=fuzzer,address,undefined fuzz/fuzz_util.c util.c
  */
 #include "util.h"
+#include "fuzz.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -14,14 +15,6 @@
 #include "shim.h"
 
 enum { WORDS_MAX = 32 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool fact)
-{
-	if (!fact)
-		abort();
-}
 
 static void check_number(const char *text)
 {
@@ -48,6 +41,27 @@ static void check_duration(const char *text)
 	else
 		require(ns >= 0 && ns <= 10LL * 365 * 24 * 3600 * NS_PER_S &&
 			isdigit((unsigned char)*text));
+}
+
+/* Every unit gives back what was written in it. */
+static void check_round_trip(uint32_t count)
+{
+	const int64_t longest = 10LL * 365 * 24 * 3600 * NS_PER_S;
+	static const struct {
+		const char *name;
+		int64_t ns;
+	} units[] = {{"ms", NS_PER_MS}, {"s", NS_PER_S}, {"", NS_PER_S}, {"m", 60 * NS_PER_S},
+		{"h", 3600 * NS_PER_S}};
+
+	for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+		bool fits = count <= longest / units[i].ns;
+		int64_t ns = -1;
+		char text[32];
+
+		snprintf(text, sizeof text, "%u%s", count, units[i].name);
+		require((parse_duration(text, &ns) == 0) == fits);
+		require(ns == (fits ? (int64_t)count * units[i].ns : -1));
+	}
 }
 
 static void check_signal(const char *text)
@@ -150,6 +164,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_format(text, size, first + 1);
 	memcpy(&ns, text, size < sizeof ns ? size : sizeof ns);
 	require(strlen(format_duration(ns, duration)) < DURATION_SIZE);
+	check_round_trip((uint32_t)ns);
 	free(text);
 	return 0;
 }
