@@ -89,7 +89,7 @@ int caps_parse(const char *list, uint64_t all, struct caps *caps, uint64_t *name
 	*named = 0;
 	if (*list != '+' && *list != '-')
 		*caps = (struct caps){0, 0};
-	for (const char *end = list; end; list = end + 1) {
+	for (const char *end = list; end; list = end ? end + 1 : list) {
 		end = strchr(list, ',');
 		size_t length = end ? (size_t)(end - list) : strlen(list);
 		(void)format_text(word, sizeof word, "%s", list);

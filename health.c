@@ -21,7 +21,16 @@ enum { ACCEPTS = 32 };
 
 static const int64_t pause_ns = 200 * NS_PER_MS; /* no descriptor left: try again */
 
-/* The one to give way: of the kind that is needed least the one that has been so for longest. */
+/* Is a to give way before b? Of the kind that is needed least the one that has been so for longest.
+ * Those that are being served go by the age of their connection: who begins one request after the
+ * other on old connections must not crowd out one that has just come. */
+static bool is_before(const struct client *a, const struct client *b)
+{
+	if (a->state >= CLIENT_READING && b->state >= CLIENT_READING)
+		return a->begun_ns < b->begun_ns;
+	return a->state != b->state ? a->state < b->state : a->since_ns < b->since_ns;
+}
+
 static struct client *find_victim(struct server *s)
 {
 	struct client *victim = NULL;
@@ -29,10 +38,7 @@ static struct client *find_victim(struct server *s)
 	for (size_t i = 0; i < CLIENTS; i++) {
 		struct client *c = &s->clients[i];
 
-		if (c->state == CLIENT_NONE)
-			continue;
-		if (victim == NULL || c->state < victim->state ||
-			(c->state == victim->state && c->since_ns < victim->since_ns))
+		if (c->state != CLIENT_NONE && (victim == NULL || is_before(c, victim)))
 			victim = c;
 	}
 	return victim;

@@ -277,6 +277,7 @@ void client_begin(struct server *s, struct client *c, int fd)
 	c->fd = fd;
 	c->in_length = c->out_length = c->out_sent = c->request_length = 0;
 	c->is_closing = false;
+	c->begun_ns = s->now_ns;
 	s->connected++;
 	set_state(s, c, CLIENT_READING, request_ns);
 	receive(s, c); /* as a rule the request is there already */

@@ -14,16 +14,17 @@ enum client_state {
 	CLIENT_NONE,
 	CLIENT_LINGERING, /* answered and shut down; what still comes is thrown away, so that no
 			     reset overtakes the answer */
+	CLIENT_WRITING,   /* an answer fits into any socket: the peer asks and does not read */
 	CLIENT_IDLE,      /* between two requests: no deadline */
-	CLIENT_READING,
-	CLIENT_WRITING,
-	CLIENT_PROBING, /* waits for the --ready-probe */
+	CLIENT_READING,   /* with the next, by the age of the connection */
+	CLIENT_PROBING,   /* waits for the --ready-probe */
 };
 
 struct client {
 	enum client_state state;
 	int fd;
 	bool is_closing;     /* after this answer */
+	int64_t begun_ns;    /* the connection */
 	int64_t since_ns;    /* in this state */
 	int64_t deadline_ns; /* < 0: none */
 	size_t in_length;

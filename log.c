@@ -288,6 +288,15 @@ static void end_line(struct line *line, enum level level)
 	write_line(fd, line->text, line->length);
 }
 
+/* What a user wrote, or what a process calls itself, may hold line breaks and what moves a
+ * terminal; the log is one line a message all the same. */
+static void make_harmless(struct line *line)
+{
+	for (size_t i = 0; i < line->length; i++)
+		if ((unsigned char)line->text[i] < ' ' || line->text[i] == 0x7f)
+			line->text[i] = '?';
+}
+
 void log_note(enum note note, long a, long b, const char *s)
 {
 	const struct phrase *phrase = &state.voice->phrases[note];
@@ -298,6 +307,8 @@ void log_note(enum note note, long a, long b, const char *s)
 		return;
 	begin_line(&line, phrase->level);
 	add_words(&line, phrase->words, a, b, s);
+	if (state.voice == &own_voice) /* peers' words have line breaks of their own */
+		make_harmless(&line);
 	end_line(&line, phrase->level);
 	errno = saved_errno;
 }
@@ -315,10 +326,7 @@ void log_at(enum level level, const char *fmt, ...)
 	line.length +=
 		vformat_text(line.text + line.length, sizeof line.text - line.length, fmt, args);
 	va_end(args);
-	/* What a user wrote may hold a line break; the log is one line a message all the same. */
-	for (size_t i = 0; i < line.length; i++)
-		if ((unsigned char)line.text[i] < ' ')
-			line.text[i] = '?';
+	make_harmless(&line);
 	end_line(&line, level);
 	errno = saved_errno;
 }

@@ -188,27 +188,35 @@ static int read_file(const char *path, struct loader *l)
 		feed(l, chunk, (size_t)n);
 	}
 	error = n < 0 ? errno : EFBIG;
-	feed(l, "\n", 1); /* the last line may have no end */
-	(void)close(fd);  /* was only read */
+	(void)close(fd); /* was only read */
 	errno = error;
 	return n == 0 ? 0 : -1;
+}
+
+/* The end of the file: what is in it, or what is wrong with it. The loader's memory is gone. */
+static const char *finish(struct loader *l, struct tls_anchors *anchors)
+{
+	feed(l, "\n", 1); /* the last line may have no end */
+	free(l->der.at);
+	*anchors = l->anchors;
+	place(anchors, l->pool.at);
+	if (l->is_broken || l->is_certificate)
+		return "broken PEM";
+	return anchors->count > 0 ? NULL
+				  : "no certificate in it that can be used (PEM is expected)";
 }
 
 int tls_anchors_load(const char *path, struct tls_anchors *anchors, char *reason, size_t size)
 {
 	struct loader l = {.der = {.at = NULL}};
-	const char *problem = NULL;
+	const char *problem;
+	int error;
 
 	br_pem_decoder_init(&l.pem);
-	if (read_file(path, &l) != 0)
-		problem = error_text(errno);
-	else if (l.is_broken || l.is_certificate)
-		problem = "broken PEM";
-	else if (l.anchors.count == 0)
-		problem = "no certificate in it that can be used (PEM is expected)";
-	free(l.der.at);
-	*anchors = l.anchors;
-	place(anchors, l.pool.at);
+	error = read_file(path, &l) == 0 ? 0 : errno;
+	problem = finish(&l, anchors);
+	if (error != 0)
+		problem = error_text(error);
 	if (problem == NULL)
 		return 0;
 	tls_anchors_free(anchors);

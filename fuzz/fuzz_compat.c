@@ -2,8 +2,8 @@
  * fuzz_compat.c - the command lines and variables of tini, dumb-init and catatonit.
  *
  * The first byte picks the name and the variables that are set, the rest is words, each ended by a
- * NUL. What is refused must have been told, what is accepted must name a program and be in range; and
- * scan.c must read options as glibc's getopt_long() does, which the peers are linked with.
+ * NUL. What is refused must have been told, what is accepted must name a program and be in range;
+ * and scan.c must read options as glibc's getopt_long() does, which the peers are linked with.
  */
 #include <getopt.h>
 #include <stdarg.h>
@@ -38,8 +38,8 @@ void fuzz_log_at(enum level level, const char *fmt, ...)
 	va_end(args);
 }
 
-#define log_write fuzz_log_write
-#define log_at    fuzz_log_at
+#define log_write               fuzz_log_write
+#define log_at                  fuzz_log_at
 #define log_note(note, a, b, s) ((void)(a))
 #include "../compat.c"
 #include "../scan.c"
@@ -56,14 +56,16 @@ struct line {
 static const struct option dumb_init_longs[] = {{"help", 0, NULL, 'h'},
 	{"single-child", 0, NULL, 'c'}, {"rewrite", 1, NULL, 'r'}, {"verbose", 0, NULL, 'v'},
 	{"version", 0, NULL, 'V'}, {NULL, 0, NULL, 0}};
-static const struct scan_long our_longs[] = {{"help", 'h'}, {"single-child", 'c'},
-	{"rewrite", 'r'}, {"verbose", 'v'}, {"version", 'V'}, {NULL, 0}};
+static const struct scan_long our_longs[] = {{"help", 'h'}, {"single-child", 'c'}, {"rewrite", 'r'},
+	{"verbose", 'v'}, {"version", 'V'}, {NULL, 0}};
 
 /* The same letters, arguments and end as glibc, up to the first bad option. */
 static void compare(struct line *line, const char *shorts, bool has_longs)
 {
-	struct scan s = {.argv = line->argv, .shorts = shorts,
-		.longs = has_longs ? our_longs : NULL, .next = 1};
+	struct scan s = {.argv = line->argv,
+		.shorts = shorts,
+		.longs = has_longs ? our_longs : NULL,
+		.next = 1};
 	char with_plus[32];
 	int ours, theirs;
 
@@ -72,8 +74,8 @@ static void compare(struct line *line, const char *shorts, bool has_longs)
 	opterr = 0;
 	do {
 		ours = scan_next(&s);
-		theirs = has_longs ? getopt_long(line->argc, line->argv, with_plus,
-					     dumb_init_longs, NULL)
+		theirs = has_longs ? getopt_long(line->argc, line->argv, with_plus, dumb_init_longs,
+					     NULL)
 				   : getopt(line->argc, line->argv, with_plus);
 		require(theirs == -1 ? ours == SCAN_END : ours == theirs);
 		if (ours != SCAN_END && ours != SCAN_BAD && strchr(shorts, ours)[1] == ':')

@@ -1,6 +1,6 @@
 /*
- * fuzz_exec.c - what shim reads of files and processes that are not its own: #! lines and ELF heads of a
- * program that could not be executed, and /proc/PID/stat.
+ * fuzz_exec.c - what shim reads of files and processes that are not its own: #! lines and ELF heads
+ * of a program that could not be executed, and /proc/PID/stat.
  */
 #include "fuzz.h"
 

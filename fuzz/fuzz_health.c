@@ -1,11 +1,11 @@
 /*
- * fuzz_health.c - the connections of the health server, with the input as the clients, the prober and
- * the clock.
+ * fuzz_health.c - the connections of the health server, with the input as the clients, the prober
+ * and the clock.
  *
- * Three connections run the real state machine over socket pairs; the script sends pieces of requests,
- * reads or does not, closes halves, lets time pass and answers for the prober. Whatever it does: every
- * answer is whole, has a status that the server knows, says its own length, and none follows one that
- * closes; and in the end nobody is connected.
+ * Three connections run the real state machine over socket pairs; the script sends pieces of
+ * requests, reads or does not, closes halves, lets time pass and answers for the prober. Whatever
+ * it does: every answer is whole, has a status that the server knows, says its own length, and none
+ * follows one that closes; and in the end nobody is connected.
  */
 #include <errno.h>
 #include <poll.h>
@@ -225,8 +225,11 @@ static void begin(struct script *s)
 	require(page != NULL);
 	options.page = page;
 	memset(clients, 0, sizeof clients);
-	server = (struct server){.options = &options, .clients = clients, .now_ns = NS_PER_S,
-		.accept_at_ns = -1, .prober = -1};
+	server = (struct server){.options = &options,
+		.clients = clients,
+		.now_ns = NS_PER_S,
+		.accept_at_ns = -1,
+		.prober = -1};
 	for (size_t i = 0; i < PEERS; i++)
 		peers[i].fd = -1;
 	if (script_byte(s) & 1) {

@@ -71,8 +71,8 @@ static ssize_t answer_request(void)
 }
 
 /* A datagram: its length in two bytes (bit 15: cut off; bit 14: of another process), then itself.
- * The sequence number of a message is set right where the script says so, else nothing but the first
- * dump would ever be read. */
+ * The sequence number of a message is set right where the script says so, else nothing but the
+ * first dump would ever be read. */
 static ssize_t give_datagram(void *buf, size_t size, struct sockaddr *from, socklen_t *from_size)
 {
 	struct sockaddr_nl *sender = (struct sockaddr_nl *)(void *)from;

@@ -69,11 +69,11 @@ static void fuzz_words(const uint8_t *data, size_t size)
 		memcpy(text[i], data + i * n, n);
 		text[i][n] = '\0';
 	}
-	snprintf(f.survivors, sizeof(f.survivors), "%s", text[1]);
+	format_text(f.survivors, sizeof(f.survivors), "%s", text[1]);
 	for (f.hook_count = 0; f.hook_count < 5; f.hook_count++) {
 		struct termlog_hook *h = &f.hooks[f.hook_count];
 		*h = (struct termlog_hook){.kind = "pre-stop", .what = text[1], .failed = true};
-		snprintf(h->outcome, sizeof(h->outcome), "%s", text[2]);
+		format_text(h->outcome, sizeof(h->outcome), "%s", text[2]);
 	}
 	char *buf = malloc(room);
 	size_t n = termlog_text(&f, 5, true, buf, room);

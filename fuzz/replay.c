@@ -1,6 +1,6 @@
 /*
- * replay.c - a main for the fuzzers without libFuzzer: runs what was found before once more, with any
- * compiler, and packs many small inputs into one file.
+ * replay.c - a main for the fuzzers without libFuzzer: runs what was found before once more, with
+ * any compiler, and packs many small inputs into one file.
  *
  *     replay_NAME PACK|FILE...    runs them; a name that ends in .pack holds many
  *     replay_NAME -x PACK DIR     unpacks into DIR

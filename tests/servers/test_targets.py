@@ -8,6 +8,8 @@ Runs itself again in a network and mount namespace of its own (needs root, or us
 
 import contextlib
 import os
+import random
+import re
 import resource
 import socket
 import struct
@@ -45,7 +47,8 @@ def set_up(directory):
 
 
 class NameServer(threading.Thread):
-    """Answers as told: records is {name: [(type, address)]} or an error code; None is silence."""
+    """Answers as told: records is {name: [(type, address)]} or an error code; None is silence; a function gives
+    the datagrams to send for (query, type)."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -75,8 +78,20 @@ class NameServer(threading.Thread):
                 labels.append(query[at + 1:at + 1 + query[at]].decode())
                 at += 1 + query[at]
             kind = struct.unpack(">H", query[at + 1:at + 3])[0]
-            if self.answer is not None:
+            if callable(self.answer):
+                for packet in self.answer(query[:at + 5], kind):
+                    self.socket.sendto(packet, peer)
+            elif self.answer is not None:
                 self.socket.sendto(self.reply(query[:at + 5], kind, ".".join(labels)), peer)
+
+
+def head(query, found, flags=0x8180, number=None):
+    number = struct.unpack(">H", query[:2])[0] if number is None else number
+    return struct.pack(">HHHHHH", number, flags, 1, found, 0, 0) + query[12:]
+
+
+def record(kind, data, name=b"\xc0\x0c", length=None):
+    return name + struct.pack(">HHIH", kind, 1, 0, len(data) if length is None else length) + data
 
 
 def answer_ok(c):
@@ -166,13 +181,103 @@ def test_self_connection():
         f.write(before)
 
 
+HERE, ELSEWHERE = bytes([127, 0, 0, 1]), bytes([127, 66, 66, 66])
+
+
+def hostile_answers():
+    """(what, the datagrams for (query, type), what the tool may say; '': it must succeed)"""
+    def only_a(*records, count=None, **more):
+        def give(query, kind):
+            if kind != A:
+                return [head(query, 0)]
+            return [head(query, len(records) if count is None else count, **more) + b"".join(records)]
+        return give
+
+    good = record(A, HERE)
+
+    def wrong(query):
+        return struct.unpack(">H", query[:2])[0] ^ 0x5555
+
+    failure = r": (name not found|the name has no address|name server not available|the name cannot be looked up|" \
+        r"timed out after \S+ \(looking up the name\))$"
+    chain = b"".join(record(5, b"\x01" + bytes([97 + i]) + b"\x04test\x00") for i in range(20))
+    return [
+        ("the right answer", only_a(good), ""),
+        ("wrong number first", lambda q, k: [head(q, 1, number=wrong(q)) + record(A, ELSEWHERE),
+                                               head(q, 1 if k == A else 0) + (good if k == A else b"")], ""),
+        ("only wrong numbers", lambda q, k: [head(q, 1, number=wrong(q)) + record(A, ELSEWHERE)] * 50, failure),
+        ("question that is no answer", lambda q, k: [head(q, 1, flags=0x0100) + good], None),
+        ("name that points to itself", lambda q, k: [head(q, 1) + record(A, HERE, name=struct.pack(
+            ">H", 0xc000 | len(q)))], None),
+        ("pointers in a circle", only_a(record(5, b"\xc0\x2a"), record(5, b"\xc0\x20", name=b"\xc0\x2a")), failure),
+        ("65535 records that are not there", only_a(good, count=65535), None),
+        ("address of three bytes", only_a(record(A, HERE[:3])), failure),
+        ("address of sixteen bytes", only_a(record(A, HERE * 4)), failure),
+        ("record longer than the datagram", only_a(record(A, HERE, length=60000)), failure),
+        ("chain of names", only_a(chain, count=20), failure),
+        ("cut off, and nobody at TCP", only_a(good, flags=0x8380), None),
+        ("header alone", lambda q, k: [q[:2] + b"\x81\x80" + bytes(8)], failure),
+        ("half a header", lambda q, k: [q[:5]], failure),
+        ("nothing", lambda q, k: [b""], failure),
+        ("64 KiB", lambda q, k: [head(q, 3000 if k == A else 0) + good * 3000], None),
+        ("100 addresses", only_a(*[record(A, bytes([127, 1, 0, i])) for i in range(100)]), None),
+        ("20 addresses, all refusing", only_a(*[record(A, bytes([127, 1, 0, i])) for i in range(20)]), ": connection "),
+    ]
+
+
+def test_hostile_names(names):
+    """The resolver of libc runs in a process of its own: whatever comes, the tool ends in time and says why."""
+    with listener(answer_ok, host="127.0.0.1") as up:
+        for what, answer, words in hostile_answers():
+            names.answer = answer
+            status, said, took = run("check", f"http://db:{up}/", "timeout=1200")
+            is_right = (status == 0 and not said if words == "" else status in (0, 1) if words is None else
+                        status == 1 and re.search(words, said))
+            verdict(f"a name server's {what}", "" if is_right and took < 4 else f"{status} {said!r} {took:.1f} s")
+        dice, bad = random.Random(11), []
+        for _ in range(150):
+            def garble(query, kind):
+                packet = bytearray(head(query, 2) + record(5, b"\x01b\xc0\x0c") + record(kind, HERE * (1 if kind == A else 4)))
+                for _ in range(dice.randrange(1, 6)):
+                    packet[dice.randrange(2, len(packet))] = dice.choice((0, 1, 0xc0, 0xff, dice.randrange(256)))
+                return [bytes(packet[:dice.randrange(8, len(packet) + 1)]), head(query, 0)]
+            names.answer = garble
+            status, said, took = run("check", f"http://db:{up}/", "timeout=1000")
+            if status not in (0, 1) or took > 4 or len(said.splitlines()) > 1:
+                bad.append((status, said, took))
+        verdict("150 garbled answers", f"{bad[:5]}" if bad else "")
+
+
+def test_resolv_conf(names, directory):
+    """A configuration that was written by somebody else."""
+    names.answer = {"db": [(A, "127.0.0.1")]}
+    path = os.path.join(directory, "resolv.conf")
+    with open(path, "rb") as f:
+        good = f.read()
+    cases = [("empty", b"", None), ("only noise", bytes(range(256)) * 40, None), ("a line without an end", b"nameserver 127.0.0.1", 0),
+             ("a line of 100 KiB", b"search " + b"a." * 50000 + b"\nnameserver 127.0.0.1\n", None),
+             ("200 servers", b"nameserver 127.0.0.1\n" * 200, 0),
+             ("numbers out of range", b"options ndots:99999999999 timeout:999999999 attempts:99999\nnameserver 127.0.0.1\n", 0),
+             ("a server that is no address", b"nameserver localhost\nnameserver 1.2.3\nnameserver ::g\nnameserver 127.0.0.1\n", 0),
+             ("NULs", b"nameserver 127.0.0.1\0junk\n\0\n", None)]
+    with listener(answer_ok) as up:
+        for what, text, wanted in cases:
+            with open(path, "wb") as f:
+                f.write(text)
+            status, said, took = run("check", f"http://db:{up}/", "timeout=1500")
+            is_right = status in (0, 1) if wanted is None else status == wanted
+            verdict(f"resolv.conf: {what}", "" if is_right and took < 4 else f"{status} {said!r} {took:.1f} s")
+    with open(path, "wb") as f:
+        f.write(good)
+
+
 def test_process_limit(names):
     """Where no process can be made the name is looked up all the same."""
     names.answer = {"db": [(A, "127.0.0.1")]}
 
     def limited():
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-        os.setuid(65534)
+        os.setuid(61357)  # nobody else's: with another process of this user the tool could not be executed
 
     if b"__asan_init" in open(TOOL, "rb").read():
         print("skipped: the process limit (the leak check needs a process)")
@@ -256,6 +361,8 @@ def main():
         names.start()
         test_texts()
         test_names(names)
+        test_hostile_names(names)
+        test_resolv_conf(names, directory)
         test_addresses(names)
         test_self_connection()
         test_process_limit(names)

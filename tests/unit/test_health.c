@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../health.h"
+#include "../../health.c" /* who gives way is static */
 #include "../../shim.h"
 #include "../../status.h"
 
@@ -374,6 +374,64 @@ START_TEST(prober)
 }
 END_TEST
 
+/* ---- who gives way ---- */
+
+static struct client crowd[CLIENTS];
+static struct server crowded = {.clients = crowd, .connected = CLIENTS};
+
+/* All in one state since now, with connections as old as their place says. */
+static void fill_crowd(enum client_state state)
+{
+	for (size_t i = 0; i < CLIENTS; i++)
+		crowd[i] = (struct client){
+			.state = state, .begun_ns = (int64_t)i, .since_ns = 1000 - (int64_t)i};
+}
+
+static size_t victim(void)
+{
+	return (size_t)(find_victim(&crowded) - crowd);
+}
+
+START_TEST(those_who_do_not_read_give_way)
+{
+	/* One answer fits into every socket: who is still being written to asks and does not read.
+	 */
+	fill_crowd(CLIENT_WRITING);
+	crowd[5].state = CLIENT_READING;
+	crowd[6].state = CLIENT_IDLE;
+	crowd[7].state = CLIENT_PROBING;
+	for (size_t i = 0; i < CLIENTS - 3; i++) {
+		struct client *c = find_victim(&crowded);
+
+		ck_assert_int_eq(c->state, CLIENT_WRITING);
+		c->state = CLIENT_NONE;
+	}
+	ck_assert_uint_eq(victim(), 6);
+	crowd[6].state = CLIENT_LINGERING;
+	ck_assert_uint_eq(victim(), 6);
+}
+END_TEST
+
+START_TEST(those_who_ask_again_and_again_give_way)
+{
+	/* 63 that keep a probe running on connections that are old, and one that has just come. */
+	fill_crowd(CLIENT_PROBING);
+	crowd[CLIENTS - 1].state = CLIENT_READING;
+	ck_assert_uint_eq(victim(), 0);
+	/* As many that begin a request anew all the time. */
+	fill_crowd(CLIENT_READING);
+	crowd[CLIENTS - 1].state = CLIENT_PROBING;
+	ck_assert_uint_eq(victim(), 0);
+}
+END_TEST
+
+START_TEST(the_one_idle_for_longest_gives_way)
+{
+	fill_crowd(CLIENT_IDLE);
+	ck_assert_uint_eq(victim(), CLIENTS - 1); /* whose last request was the first */
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("health");
@@ -395,6 +453,9 @@ int main(void)
 	tcase_add_test_raise_signal(all, page_is_protected, SIGSEGV);
 #endif
 	tcase_add_loop_test(all, prober, 0, 4);
+	tcase_add_test(all, those_who_do_not_read_give_way);
+	tcase_add_test(all, those_who_ask_again_and_again_give_way);
+	tcase_add_test(all, the_one_idle_for_longest_gives_way);
 	suite_add_tcase(suite, all);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

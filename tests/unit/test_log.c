@@ -118,6 +118,18 @@ START_TEST(levels)
 }
 END_TEST
 
+/* A process may be called what it likes: prctl(PR_SET_NAME), the name of a program. */
+START_TEST(names_are_one_line)
+{
+	log_init(NULL, LEVEL_TRACE);
+	log_note(NOTE_LEFT_BEHIND, 0, 0, "a\nshim: b\x1b[2J\x7f (7)");
+	ck_assert_str_eq(
+		read_write(), "shim: warning: killed as the container ends: a?shim: b?[2J? (7)\n");
+	log_at(LEVEL_WARN, "x %s", "a\nb\x7f");
+	ck_assert_str_eq(read_write(), "shim: warning: x a?b?\n");
+}
+END_TEST
+
 START_TEST(silent_in_normal_work)
 {
 	static const enum note normal[] = {NOTE_SPAWNED, NOTE_SIGNAL, NOTE_REAPED_EXITED,
@@ -555,6 +567,7 @@ int main(void)
 	tcase_add_test(words, objects);
 	tcase_add_test(words, prefixes);
 	tcase_add_test(words, levels);
+	tcase_add_test(words, names_are_one_line);
 	tcase_add_test(words, silent_in_normal_work);
 	tcase_add_loop_test(words, own_voice, 0, (int)(sizeof own_words / sizeof own_words[0]));
 	tcase_add_test(words, every_note);
