@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 
-LIMIT_S = 240
+LIMIT_S = 480
 UNSHARE = ["unshare", "--pid", "--mount", "--net", "--ipc", "--fork", "--mount-proc", "--kill-child"]
 
 
