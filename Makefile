@@ -173,6 +173,7 @@ check-real:
 check-faults:
 	@scripts/ensure-packages $(PACKAGES_CHECK)
 	@$(MAKE) --no-print-directory shim
+	@$(MAKE) --no-print-directory LIBC=glibc BUILD=build/glibc build/glibc/shim
 	@tests/faults/run
 
 demo:
