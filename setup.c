@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "compat.h"
+#include "descriptors.h"
 #include "drain_now.h"
 #include "hooks.h"
 #include "install.h"
@@ -180,6 +181,8 @@ int setup_all(struct options *o, struct termlog_facts *facts)
 
 	if (!o->explain)
 		setup_process(o);
+	if (needs_workers(o))
+		descriptors_reserve();
 	if (needs_workers(o) && workers_init() < 0) {
 		log_at(LEVEL_FATAL, "shared memory: %s", error_text(errno));
 		return -1;

@@ -203,6 +203,7 @@ static void redirect_hook(void)
 	if (null > 0)
 		(void)dup2(null, STDIN_FILENO); /* without one it keeps the app's input */
 	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
+	(void)fcntl(STDERR_FILENO, F_SETFD, 0); /* where descriptors_reserve() was needed */
 	descriptors_close(NULL, 0);
 }
 
