@@ -121,7 +121,7 @@ PACKAGES_CHECK = $(PACKAGES_BUILD) check libcap-dev pkg-config python3 strace ut
 	shellcheck tini dumb-init catatonit busybox-static docker.io runc podman \
 	nginx-light openssl iproute2 python3-yaml wrk zsh fish
 PACKAGES_REAL  = $(PACKAGES_BUILD) python3 util-linux nginx-light apache2 postgresql redis-server \
-	gunicorn uvicorn nodejs openjdk-17-jdk-headless haproxy caddy php-fpm \
+	gunicorn uvicorn nodejs openjdk-17-jdk-headless haproxy caddy php-fpm celery python3-redis \
 	sudo cron supervisor tmux gdb
 PACKAGES_DEMO  = $(PACKAGES_BUILD) python3 util-linux
 PACKAGES_FUZZ  = $(PACKAGES_BUILD) clang libclang-rt-dev

@@ -205,6 +205,14 @@ void forward_continue_rest(void)
 	(void)procs_signal_group(SIGCONT, 0, true);
 }
 
+void forward_unwrapped(const struct options *o, int signo)
+{
+	/* As orphans they are shim's. What is below them is theirs to stop: --scope child says so.
+	 */
+	if (o->scope != SCOPE_CHILD || procs_signal_children(signo) < 0)
+		forward_rest(signo);
+}
+
 void forward_last(int signo)
 {
 	if (leads_group)

@@ -35,6 +35,9 @@ void forward_rest(int signo);
 /* Continues those of them that are stopped. Reads all of /proc. */
 void forward_continue_rest(void);
 
+/* The same when the app was a wrapper: its children take its place in the scope. */
+void forward_unwrapped(const struct options *o, int signo);
+
 /* The last signal of dumb-init: to the app's group alone, when the app itself has ended. */
 void forward_last(int signo);
 

@@ -203,6 +203,7 @@ int procs_each(bool (*visit)(const struct proc *p, void *context), void *context
 struct send {
 	int signo;
 	pid_t only, except; /* process groups; 0: none */
+	pid_t parent;       /* 0: any */
 	bool stopped_only;
 	int reached;
 };
@@ -212,6 +213,8 @@ static bool send_one(const struct proc *p, void *context)
 	struct send *send = context;
 
 	if ((send->only && p->group != send->only) || (send->except && p->group == send->except))
+		return true;
+	if (send->parent && p->parent != send->parent)
 		return true;
 	if (send->stopped_only && p->state != 'T')
 		return true;
@@ -223,6 +226,13 @@ static bool send_one(const struct proc *p, void *context)
 int procs_signal(int signo, pid_t except)
 {
 	struct send send = {.signo = signo, .except = except};
+
+	return procs_each(send_one, &send) < 0 ? -1 : send.reached;
+}
+
+int procs_signal_children(int signo)
+{
+	struct send send = {.signo = signo, .parent = getpid()};
 
 	return procs_each(send_one, &send) < 0 ? -1 : send.reached;
 }

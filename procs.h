@@ -32,6 +32,9 @@ int procs_each(bool (*visit)(const struct proc *p, void *context), void *context
  * it reached, or -1 when /proc cannot be read. */
 int procs_signal(int signo, pid_t except);
 
+/* Sends signo to shim's own children among them: not to what is below those. As above. */
+int procs_signal_children(int signo);
+
 /* Sends signo to the members of one process group only, or, stopped_only, to those of it that are
  * stopped. Group 0 is every group. As above. */
 int procs_signal_group(int signo, pid_t group, bool stopped_only);

@@ -517,7 +517,10 @@ static void begin_linger(void)
 		return;
 	}
 	bool was_wrapper = outcome_is_wrapper(&o, &facts, sent_stop_signal);
-	forward_rest(was_wrapper ? sent_stop_signal : SIGTERM);
+	if (was_wrapper)
+		forward_unwrapped(&o, sent_stop_signal);
+	else
+		forward_rest(SIGTERM);
 	bool has_grace = was_wrapper && o.linger_ns < 0 && kill_ns >= 0;
 	if (!o.until_empty && !has_grace)
 		linger_end_ns = clock_now_ns() + options_linger_ns(&o);

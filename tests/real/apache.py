@@ -3,7 +3,7 @@
 import os
 
 from containers import BACKEND, NOBODY, Server, is_clean, lost_some, stage, was_killed
-from harness import scenario, tool
+from harness import equal, scenario, tool
 
 CONFIG = """ServerRoot {dir}
 ServerName localhost
@@ -49,17 +49,23 @@ def apache_under_load(case):
     is_clean(*server.under_load("shim+shell", ["--clean-stop"]))
 
 
-@scenario(limit=60)
+@scenario(limit=90)
 def apache_stop_signal(case):
     server = apache(case, [], NOBODY)
-    for setup in ("shim", "shim+shell"):
-        for options in ([], WINCH, [*WINCH, "--scope", "child"]):
-            server.in_flight(setup, options)
+    lost_some(*server.in_flight("shim"))
+    is_clean(*server.in_flight("shim", WINCH))
+    is_clean(*server.in_flight("shim", [*WINCH, "--scope", "child"]))
+    is_clean(*server.in_flight("shim+shell", WINCH))
+    # A shell ignores WINCH, and nobody else is told.
+    box, _ = server.in_flight("shim+shell", [*WINCH, "--scope", "child"])
+    equal(box.status, 137)
 
 
 @scenario(limit=60)
 def apache_prefork(case):
+    """It sends TERM to its whole process group in the end, so that the shell dies of that."""
     server = apache(case, [], NOBODY, "prefork")
-    for setup in ("shim", "shim+shell"):
-        for options in ([], WINCH, [*WINCH, "--scope", "child"]):
-            server.in_flight(setup, options)
+    lost_some(*server.in_flight("shim"))
+    is_clean(*server.in_flight("shim", WINCH))
+    is_clean(*server.in_flight("shim", [*WINCH, "--scope", "child"]))
+    is_clean(*server.in_flight("shim+shell", WINCH), status=143)

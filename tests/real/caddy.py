@@ -38,7 +38,7 @@ def caddy_under_load(case):
 @scenario(limit=60)
 def caddy_stop_signal(case):
     server = caddy(case, [], NOBODY)
-    server.in_flight("bare")
-    for setup in ("shim", "shim+shell"):
-        for options in ([], ["--stop-signal", "INT"], ["--scope", "child"]):
-            server.in_flight(setup, options)
+    is_clean(*server.in_flight("bare"))
+    is_clean(*server.in_flight("shim"))
+    is_clean(*server.in_flight("shim", ["--scope", "child"]))
+    is_clean(*server.in_flight("shim+shell", ["--clean-stop"]))

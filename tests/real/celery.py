@@ -23,7 +23,7 @@ def work(number):
     time.sleep(1)
     note("ended")
 """
-CHILD = ["--scope", "child"]
+CHILD = ["--scope", "child", "--clean-stop"]
 
 
 class Celery:
@@ -34,7 +34,7 @@ class Celery:
         with open(f"{self.folder}/tasks.py", "w", encoding="ascii") as f:
             f.write(PROGRAM)
 
-    def stop_at_work(self, setup, options=()):
+    def stop_at_work(self, setup, options=(), grace=20):
         """(Container, tasks that began, those of them that did not end)."""
         self.port += 1
         notes = self.case.path(f"notes{self.port}", "", 0o666)
@@ -44,7 +44,7 @@ class Celery:
         env = {"BROKER": broker, "NOTES": notes, "PYTHONPATH": self.folder, "HOME": self.folder}
         lean = ["--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "INFO", "-c", "4"]
         words = [tool("celery"), "-A", "tasks", "worker", *lean]
-        box = Container(self.case, setup, words, options, NOBODY, env, f"app{self.port}")
+        box = Container(self.case, setup, words, options, NOBODY, env, f"app{self.port}", grace)
         box.wait_ready(lambda: " ready." in box.text(), "the worker is ready")
         send = "import tasks\nfor i in range(40): tasks.work.delay(i)"
         environment = {"PATH": "/usr/bin:/bin", **env}
@@ -57,11 +57,12 @@ class Celery:
         return box, began, began - ended
 
 
-@scenario(limit=90)
+@scenario(limit=120)
 def celery_tasks(case):
     celery = Celery(case)
-    for setup in ("bare", "shell"):
-        celery.stop_at_work(setup)
+    equal(celery.stop_at_work("bare")[2], 0)
+    was_killed(celery.stop_at_work("shell", grace=4)[0])
+    check(celery.stop_at_work("shim")[2] > 0, "no task was lost, so this shows nothing")
     for setup in ("shim", "shim+shell"):
-        for options in ([], CHILD):
-            celery.stop_at_work(setup, options)
+        box, _, lost = celery.stop_at_work(setup, CHILD)
+        equal((box.status, lost), (0, 0), f"{setup}: status and lost tasks")

@@ -41,16 +41,16 @@ def version(*words):
 
 
 class Container:
-    def __init__(self, case, setup, command, options=(), user=None, env=None, name="app"):
+    def __init__(self, case, setup, command, options=(), user=None, env=None, name="app", grace=GRACE):
         """options: shim's; they are left out where there is none. user: a number, or a name."""
-        self.case, self.setup, self.user = case, setup, user
+        self.case, self.setup, self.user, self.grace = case, setup, user, grace
         self.log = case.path(f"{name}.log")
         self.message = case.path(f"{name}.message", "", 0o666)
         words = list(command)
         if "shell" in setup:
             words = ["/bin/sh", "-c", shlex.join(words) + "; true"]
         if "shim" in setup:
-            options = ["--termination-log", self.message, "--grace", f"{GRACE}s", *options]
+            options = ["--termination-log", self.message, "--grace", f"{grace}s", *options]
             words = [case.shim, *options, "--", *words]
         if user is not None:
             groups = ["--clear-groups"] if isinstance(user, int) else ["--init-groups"]
@@ -84,7 +84,7 @@ class Container:
         """What docker stop and the kubelet do. The status that they see."""
         begun = time.monotonic()
         self.signal("TERM")
-        while self.init.process.poll() is None and time.monotonic() < begun + GRACE:
+        while self.init.process.poll() is None and time.monotonic() < begun + self.grace:
             time.sleep(0.005)
         self.was_killed = self.init.process.poll() is None
         if self.was_killed:

@@ -37,21 +37,20 @@ def gunicorn_under_load(case):
     is_clean(*server.under_load("shim+shell", ["--clean-stop"], NOBODY))
 
 
+def stop_signals(server, slow):
+    is_clean(*server.in_flight("bare", slow=slow))
+    is_clean(*server.in_flight("shim", slow=slow))
+    is_clean(*server.in_flight("shim", ["--scope", "child"], slow=slow))
+    is_clean(*server.in_flight("shim+shell", ["--clean-stop"], slow=slow))
+    is_clean(*server.in_flight("shim+shell", ["--clean-stop", "--scope", "child"], slow=slow))
+
+
 @scenario(limit=60)
 def gunicorn_scope(case):
-    server = gunicorn(case, [], NOBODY)
-    for setup in ("bare", "shim", "shim+shell"):
-        for options in ([], ["--scope", "child"], ["--stop-signal", "INT"]):
-            server.in_flight(setup, options)
-            if setup == "bare":
-                break
+    """Workers that hear TERM twice, from shim and from their master, still finish."""
+    stop_signals(gunicorn(case, [], NOBODY), 12)
 
 
 @scenario(limit=60)
 def gunicorn_sync_workers(case):
-    server = gunicorn(case, [], NOBODY, ["-w", "6"])
-    for setup in ("bare", "shim", "shim+shell"):
-        for options in ([], ["--scope", "child"]):
-            server.in_flight(setup, options, slow=4)
-            if setup == "bare":
-                break
+    stop_signals(gunicorn(case, [], NOBODY, ["-w", "12"]), 8)

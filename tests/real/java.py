@@ -3,7 +3,8 @@
 import subprocess
 
 from containers import NOBODY, Server, is_clean, lost_some, stage, was_killed
-from harness import check, eventually, scenario, tool
+from harness import check, equal, eventually, scenario, tool
+from load import is_serving
 
 PROGRAM = """
 import com.sun.net.httpserver.HttpServer;
@@ -58,19 +59,31 @@ def java_under_load(case):
     is_clean(*server.under_load("shim+shell", [], NOBODY))
 
 
+def hook_ran(box, load, status=0):
+    is_clean(box, load, status)
+    check("hook: stopped" in box.text(), f"{box.setup}: the shutdown hook did not run")
+
+
 @scenario(limit=90)
-def java_hook_and_threads(case):
+def java_shutdown_hook(case):
     server = java(case, [], NOBODY, ["hook"])
-    server.in_flight("bare")
-    box, load = server.in_flight("shim", ["--clean-stop"])
-    is_clean(box, load)
-    check("hook: stopped" in box.text(), "the shutdown hook did not run")
-    box, load = server.in_flight("shim+shell", TO_0)
-    is_clean(box, load)
-    check("hook: stopped" in box.text(), "the shutdown hook did not run behind a shell")
-    for setup in ("shim", "shim+shell"):
-        box = server.start(setup, ["--scope", "child"] if setup == "shim" else [])
+    hook_ran(*server.in_flight("bare"), status=143)
+    hook_ran(*server.in_flight("shim", ["--clean-stop"]))
+    hook_ran(*server.in_flight("shim+shell", TO_0))
+
+
+@scenario(limit=90)
+def java_thread_dump(case):
+    """QUIT passes through, but a shell in front dies of it, and the server is ended after that."""
+    server = java(case, TO_0, NOBODY, ["hook"])
+    for options in ([], ["--scope", "child"]):
+        box = server.start("shim", options)
         box.signal("QUIT")
-        eventually(lambda: "Full thread dump" in box.text(), f"{setup}: QUIT dumps the threads")
-        print(setup, box.init.process.poll(), is_serving(box.port))
-        box.stop()
+        eventually(lambda: "Full thread dump" in box.text(), "QUIT dumps the threads")
+        check(is_serving(box.port), "it serves on")
+        equal(box.stop(), 0)
+    box = server.start("shim+shell")
+    box.signal("QUIT")
+    equal(box.init.wait(), 131)
+    check("Full thread dump" in box.text() and "hook: stopped" in box.text(), box.tail())
+    print(f"QUIT behind a shell: the container ends with 131: {box.words()}")

@@ -44,3 +44,4 @@ def nginx_stop_signal(case):
     is_clean(*server.in_flight("shim", QUIT))
     is_clean(*server.in_flight("shim", [*QUIT, "--scope", "child"]))
     is_clean(*server.in_flight("shim+shell", [*QUIT, "--clean-stop"]))
+    is_clean(*server.in_flight("shim+shell", [*QUIT, "--clean-stop", "--scope", "child"]))

@@ -57,12 +57,12 @@ class Postgres:
         done = subprocess.run([*who, *words], capture_output=True, text=True, cwd="/", check=False)
         equal(done.returncode, 0, done.stderr)
 
-    def start(self, setup, data, options=()):
+    def start(self, setup, data, options=(), user="postgres"):
         self.port += 1
         words = [f"{self.bin}/postgres", "-D", data, "-p", str(self.port), "-k", self.folder]
         words += ["-c", "listen_addresses=127.0.0.1"]
         name = os.path.basename(data)
-        box = Container(self.case, setup, words, options, "postgres", name=f"{name}{self.port}")
+        box = Container(self.case, setup, words, options, user, name=f"{name}{self.port}")
         box.wait_ready(lambda: self.sql("SELECT 1") == "1", "it answers")
         return box
 
@@ -71,10 +71,10 @@ class Postgres:
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         return done.stdout.strip()
 
-    def write_and_stop(self, setup, options=()):
+    def write_and_stop(self, setup, options=(), user="postgres"):
         data = f"{self.folder}/{setup}"
         self.as_postgres("cp", "-a", self.master, data)
-        box = self.start(setup, data, options)
+        box = self.start(setup, data, options, user)
         self.sql("CREATE TABLE t (n int)")
         clients = [Client(self.port, i) for i in range(4)]
         eventually(lambda: all(c.count > 50 for c in clients), "rows are written")
@@ -100,8 +100,11 @@ def postgres_stop(case):
         box, start = postgres.write_and_stop(setup)
         was_killed(box)
         equal(start, "recovery", setup)
-    for setup in ("shim", "shim+shell"):
-        box, start = postgres.write_and_stop(setup, [*INT, "--clean-stop"])
+    for setup, options, user in (
+        ("shim", INT, "postgres"),
+        ("shim", [*INT, "--scope", "child"], "postgres"),
+        ("shim", [*INT, "--user", "postgres"], None),
+        ("shim+shell", [*INT, "--clean-stop"], "postgres"),
+    ):
+        box, start = postgres.write_and_stop(setup, options, user)
         equal((box.was_killed, box.status, start), (False, 0, "clean"), box.tail())
-    box, start = postgres.write_and_stop("shim", [*INT, "--scope", "child"])
-    equal((box.was_killed, box.status, start), (False, 0, "clean"), box.tail())

@@ -54,20 +54,20 @@ class Redis:
         self.case = case
         self.port = 20000
 
-    def start(self, setup, data, options=(), extra=()):
+    def start(self, setup, data, options=(), user="redis"):
         self.port += 1
         os.makedirs(f"{self.folder}/{data}", exist_ok=True)
         os.chmod(f"{self.folder}/{data}", 0o777)
         where = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", f"{self.folder}/{data}"]
-        words = [tool("redis-server"), *where, "--save", "3600", "1", "--appendonly", "no", *extra]
-        box = Container(self.case, setup, words, options, "redis", name=f"{data}{self.port}")
+        words = [tool("redis-server"), *where, "--save", "3600", "1", "--appendonly", "no"]
+        box = Container(self.case, setup, words, options, user, name=f"{data}{self.port}")
         box.wait_ready(lambda: answers(self.port), "redis answers")
         return box
 
-    def write_and_stop(self, setup, options=(), extra=()):
+    def write_and_stop(self, setup, options=(), user="redis"):
         """(Container, keys that were acknowledged, keys that are there when it is started again)."""
         data = setup.replace("+", "-")
-        box = self.start(setup, data, options, extra)
+        box = self.start(setup, data, options, user)
         writers = [Writer(self.port, f"w{i}") for i in range(4)]
         time.sleep(1)
         box.stop()
@@ -77,7 +77,7 @@ class Redis:
         again = self.start("bare", data)
         found = int(Client(self.port).ask("DBSIZE")[1:])
         again.stop()
-        print(f"{box.report()}; {acknowledged} keys acknowledged, {found} there after a restart")
+        print(f"{' '.join(options)} {box.report()}; {acknowledged} keys acknowledged, {found} there after a restart")
         subprocess.run(["rm", "-rf", f"{self.folder}/{data}"], check=True)
         return box, acknowledged, found
 
@@ -90,8 +90,10 @@ def redis_data(case):
     box, acknowledged, found = redis.write_and_stop("shell")
     was_killed(box)
     check(acknowledged > 0 and found == 0, f"{acknowledged} acknowledged, {found} found")
-    for setup in ("shim", "shim+shell"):
-        box, acknowledged, found = redis.write_and_stop(setup, ["--clean-stop"])
+    for setup in ("shim", "shim+shell", "shim as root"):
+        user, options = ("redis", []) if "root" not in setup else (None, ["--user", "redis"])
+        options = [*options, "--clean-stop"]
+        box, acknowledged, found = redis.write_and_stop(setup.split()[0], options, user)
         equal(box.status, 0, box.tail())
         check(found >= acknowledged > 0, f"{setup}: {acknowledged} acknowledged, {found} found")
         check("DB saved on disk" in box.text(), box.tail())

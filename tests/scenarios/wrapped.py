@@ -6,6 +6,27 @@ from harness import check, equal, scenario
 
 TERM = 15
 QUIT = ["--stop-signal", "QUIT"]
+MASTER = """
+import os, signal, time
+
+worker = os.fork()
+if worker == 0:
+    signal.signal(signal.SIGUSR1, lambda *_: os._exit(os.write(1, b"worker done\\n") and 0))
+    while True:
+        time.sleep(60)
+
+def stop(*_):
+    time.sleep(0.3)
+    os.kill(worker, signal.SIGUSR1)
+    os.waitpid(worker, 0)
+    os.write(1, b"master done\\n")
+    os._exit(0)
+
+signal.signal(signal.SIGQUIT, stop)
+os.write(1, b"ready\\n")
+while True:
+    time.sleep(60)
+"""
 
 
 @scenario()
@@ -26,6 +47,18 @@ def not_in_the_scope(case):
     init.signal(TERM)
     equal(init.wait(), 131)
     equal(init.lines()[1:], ["got 3", "flushed"])
+
+
+@scenario()
+def its_children_are_not_in_the_scope(case):
+    """A master that lets its workers finish, as Celery's: with --scope child they are not told."""
+    opts = [*QUIT, "--scope", "child"]
+    script = case.path("master", MASTER)
+    init = case.start(["/bin/sh", "-c", f"/usr/bin/python3 {script}; true"], opts=opts)
+    init.line("^ready")
+    init.signal(TERM)
+    equal(init.wait(), 131)
+    equal(init.lines(), ["ready", "worker done", "master done"])
 
 
 @scenario(limit=30)
