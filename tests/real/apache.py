@@ -2,7 +2,7 @@
 
 import os
 
-from containers import BACKEND, NOBODY, Server, is_clean, lost_some, stage, was_killed
+from containers import BACKEND, NOBODY, SHORT, Server, is_clean, lost_some, stage, was_killed
 from harness import equal, scenario, tool
 
 CONFIG = """ServerRoot {dir}
@@ -57,7 +57,7 @@ def apache_stop_signal(case):
     is_clean(*server.in_flight("shim", [*WINCH, "--scope", "child"]))
     is_clean(*server.in_flight("shim+shell", WINCH))
     # A shell ignores WINCH, and nobody else is told.
-    box, _ = server.in_flight("shim+shell", [*WINCH, "--scope", "child"])
+    box, _ = server.in_flight("shim+shell", [*WINCH, "--scope", "child"], grace=SHORT)
     equal(box.status, 137)
 
 

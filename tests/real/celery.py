@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from containers import NOBODY, Container, stage, was_killed
+from containers import GRACE, NOBODY, Container, stage, was_killed
 from harness import check, equal, eventually, read, scenario, tool
 
 PROGRAM = """
@@ -34,7 +34,7 @@ class Celery:
         with open(f"{self.folder}/tasks.py", "w", encoding="ascii") as f:
             f.write(PROGRAM)
 
-    def stop_at_work(self, setup, options=(), grace=20):
+    def stop_at_work(self, setup, options=(), grace=GRACE):
         """(Container, tasks that began, those of them that did not end)."""
         self.port += 1
         notes = self.case.path(f"notes{self.port}", "", 0o666)

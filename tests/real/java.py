@@ -29,7 +29,7 @@ public class Server {
         server.start();
         if (words.length > 1)
             Runtime.getRuntime().addShutdownHook(new Thread(() -> {
-                server.stop(2);
+                server.stop(1); // takes all of it when idle
                 System.out.println("hook: stopped");
             }));
     }

@@ -45,3 +45,12 @@ def nginx_stop_signal(case):
     is_clean(*server.in_flight("shim", [*QUIT, "--scope", "child"]))
     is_clean(*server.in_flight("shim+shell", [*QUIT, "--clean-stop"]))
     is_clean(*server.in_flight("shim+shell", [*QUIT, "--clean-stop", "--scope", "child"]))
+
+
+@scenario(limit=60)
+def nginx_image_with_stopsignal(case):
+    """STOPSIGNAL SIGQUIT, as in nginx's own image: shim has to know that this is a stop."""
+    server = nginx(case, [])
+    lost_some(*server.under_load("shim", stop_signal="QUIT"))
+    is_clean(*server.under_load("shim", ["--stop-on", "QUIT,TERM,INT"], stop_signal="QUIT"))
+    is_clean(*server.under_load("shim", ["--stop-on", "QUIT", *QUIT], stop_signal="QUIT"))

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from containers import Container, stage, was_killed
+from containers import SHORT, Container, stage, was_killed
 from harness import check, equal, eventually, scenario, tool
 
 RECOVERY = "was not properly shut down; automatic recovery in progress"
@@ -62,7 +62,7 @@ class Postgres:
         words = [f"{self.bin}/postgres", "-D", data, "-p", str(self.port), "-k", self.folder]
         words += ["-c", "listen_addresses=127.0.0.1"]
         name = os.path.basename(data)
-        box = Container(self.case, setup, words, options, user, name=f"{name}{self.port}")
+        box = Container(self.case, setup, words, options, user, grace=SHORT, name=f"{name}{self.port}")
         box.wait_ready(lambda: self.sql("SELECT 1") == "1", "it answers")
         return box
 

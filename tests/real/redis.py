@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 
-from containers import Container, stage, was_killed
+from containers import SHORT, Container, stage, was_killed
 from harness import check, equal, scenario, tool
 
 
@@ -60,7 +60,7 @@ class Redis:
         os.chmod(f"{self.folder}/{data}", 0o777)
         where = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", f"{self.folder}/{data}"]
         words = [tool("redis-server"), *where, "--save", "3600", "1", "--appendonly", "no"]
-        box = Container(self.case, setup, words, options, user, name=f"{data}{self.port}")
+        box = Container(self.case, setup, words, options, user, grace=SHORT, name=f"{data}{self.port}")
         box.wait_ready(lambda: answers(self.port), "redis answers")
         return box
 
