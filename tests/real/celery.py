@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from containers import GRACE, NOBODY, Container, stage, was_killed
+from containers import NOBODY, Container, stage, was_killed
 from harness import check, equal, eventually, read, scenario, tool
 
 PROGRAM = """
@@ -34,7 +34,7 @@ class Celery:
         with open(f"{self.folder}/tasks.py", "w", encoding="ascii") as f:
             f.write(PROGRAM)
 
-    def stop_at_work(self, setup, options=(), grace=GRACE):
+    def stop_at_work(self, setup, options=(), grace=12):
         """(Container, tasks that began, those of them that did not end)."""
         self.port += 1
         notes = self.case.path(f"notes{self.port}", "", 0o666)
@@ -59,10 +59,13 @@ class Celery:
 
 @scenario(limit=120)
 def celery_tasks(case):
+    """Celery 5.2 hangs in its warm shutdown now and then, with an init or without: so it is not the
+    status that counts, but what became of the tasks."""
     celery = Celery(case)
     equal(celery.stop_at_work("bare")[2], 0)
     was_killed(celery.stop_at_work("shell", grace=4)[0])
     check(celery.stop_at_work("shim")[2] > 0, "no task was lost, so this shows nothing")
     for setup in ("shim", "shim+shell"):
         box, _, lost = celery.stop_at_work(setup, CHILD)
-        equal((box.status, lost), (0, 0), f"{setup}: status and lost tasks")
+        check("Warm shutdown" in box.text(), f"{setup}: the parent was not told")
+        equal(lost, 0, f"{setup}: lost tasks")
