@@ -183,10 +183,11 @@ demo:
 
 # The scenarios once more, with a shim that AddressSanitizer and UBSan watch. Left out is what the
 # sanitizers' own runtime cannot do: run in an empty chroot, without /proc, without descriptors, with its
-# system calls refused, dump a core, or use little memory.
+# system calls refused, dump a core, use little memory, or take a signal within the first milliseconds.
 SANITIZED_NOT = -x p22_script_without_shebang_and_shell -x p26_core_dump -x p42_read_only_and_nothing \
 	-x p43_no_proc -x tiny_stack_and_no_files -x p40_static_and_small -x 'refused.*' \
-	-x p77_check_where_there_is_nothing_else -x an_attack_leaves_pid_1_alone
+	-x p77_check_where_there_is_nothing_else -x an_attack_leaves_pid_1_alone \
+	-x a_stop_at_any_moment
 sanitize:
 	@scripts/ensure-packages $(PACKAGES_CHECK)
 	@$(MAKE) --no-print-directory LIBC=glibc BUILD=build/asan CFLAGS="$(ASAN)" build/asan/shim

@@ -55,9 +55,11 @@ const char *caps_name(uint64_t set)
 /* One word of the list. */
 static int parse_word(const char *word, uint64_t all, struct caps *caps, uint64_t *named)
 {
-	char sign = *word == '-' || *word == '+' ? *word++ : '\0';
+	char sign = '\0';
 	uint64_t bits = all;
 
+	if (*word == '-' || *word == '+')
+		sign = *word++;
 	if (!sign && strcasecmp(word, "none") == 0) {
 		*caps = (struct caps){0, 0};
 		*named = 0;

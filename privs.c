@@ -169,6 +169,7 @@ static int try_in_child(char *error, size_t size)
 
 	pid_t pid = vfork();
 	if (pid == 0) {
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Vfork): it makes system calls and no more */
 		failed.error = privs_become(&failed.call) < 0 ? errno : 0;
 		_exit(0);
 	}

@@ -23,7 +23,7 @@ enum { FIRST_PAIR = 128 };
 static size_t unpack(unsigned char code, char *buf, size_t length)
 {
 	if (code >= FIRST_PAIR) {
-		const unsigned char *pair = &seal_pairs[2 * (code - FIRST_PAIR)];
+		const unsigned char *pair = &seal_pairs[(size_t)2 * (code - FIRST_PAIR)];
 		return unpack(pair[1], buf, unpack(pair[0], buf, length));
 	}
 	if (length + 1 < SEAL_NAME_SIZE)
