@@ -29,7 +29,7 @@ static const char *const names[] = {
 	[SEAL_CLIENT] = "client",
 	[SEAL_SERVER] = "health server",
 	[SEAL_DRAIN] = "drain watcher",
-	[SEAL_LOGS] = "log folder",
+	[SEAL_LOGS] = "log writer",
 };
 _Static_assert(sizeof names / sizeof *names == SEAL_ROLES, "every role has a name");
 

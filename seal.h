@@ -16,7 +16,7 @@ enum seal_role {
 	SEAL_CLIENT, /* one request: hook, wait, check, readiness probe */
 	SEAL_SERVER, /* the health server */
 	SEAL_DRAIN,  /* the drain watcher */
-	SEAL_LOGS,   /* the log folder */
+	SEAL_LOGS,   /* the log writer */
 	SEAL_ROLES
 };
 

@@ -127,7 +127,7 @@ static const struct rule drain[] = {
 	{.name = "sendto"},
 };
 
-/* The log folder: from pipes to stdout and stderr. */
+/* The log writer: from pipes to stdout and stderr. */
 static const struct rule logs[] = {
 	{.name = "read"},
 };
@@ -141,7 +141,7 @@ static const struct {
 	{"CLIENT", "HTTP hook, wait-for, check, readiness prober and its probes", LIST(client)},
 	{"SERVER", "health server", LIST(server)},
 	{"DRAIN", "drain watcher", LIST(drain)},
-	{"LOGS", "log folder", LIST(logs)},
+	{"LOGS", "log writer", LIST(logs)},
 };
 enum { ROLES = sizeof roles / sizeof *roles };
 

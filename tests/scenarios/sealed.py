@@ -83,7 +83,7 @@ def modes_of_file(case, pid):
         return [line.split()[1] for line in f if line.rstrip().endswith(case.shim)]
 
 
-def is_sealed(case, init, pid, group=None):
+def is_sealed(case, init, pid, group=None, writes=False):
     wait_sealed(case, pid)
     status = proc_status(pid)
     for name in SETS:
@@ -94,6 +94,8 @@ def is_sealed(case, init, pid, group=None):
     equal(status["NSpgid"].split()[0], str(group or pid), "its process group")
     mine, theirs = descriptors(pid), descriptors(init.pid)
     equal(mine.get(2), theirs[2], "stderr")
+    if writes:
+        equal(mine.pop(1, None), theirs[1], "stdout")
     for fd, name in mine.items():
         check(fd == 2 or name not in (theirs[0], theirs[1]), f"descriptor {fd} is {name}")
         is_expected = name.startswith(("socket:", "pipe:")) or is_counter(name)
@@ -180,6 +182,15 @@ def the_drain_watcher(case):
     init.line("-> draining", where="err")
     is_sealed(case, init, first(case, init))
     is_free(init, app)
+    stop(init)
+
+
+@scenario(modes=NAMED)
+def the_log_writer(case):
+    network()
+    init = start(case, ["--json-logs"])
+    init.line("ready")
+    is_sealed(case, init, first(case, init), writes=True)
     stop(init)
 
 
@@ -363,6 +374,22 @@ def the_drain_watcher_breaks_out(case):
     call_in(case, first(case, init), SOCKETPAIR, 1, 1, 0)
     init.line("drain watcher killed: system call socketpair is not allowed", where="err")
     init.line("--drain: .*; waiting for the least time instead", where="err")
+    equal(init.wait(), 6)
+
+
+@scenario()
+def the_log_writer_breaks_out(case):
+    """Not a line of the app's is lost by it but what it held."""
+    network()
+    init = start(case, ["--json-logs"])
+    init.line("ready")
+    old = first(case, init)
+    call_in(case, old, OPEN, b"/etc/x\0\0", 0)
+    init.line("log writer killed: system call open is not allowed", where="err")
+    init.line("the log writer ended .SIGSYS.; starting it again", where="err")
+    eventually(lambda: helpers(case, init) not in ([], [old]), "another one")
+    init.signal(TERM)
+    init.line("got 15")
     equal(init.wait(), 6)
 
 
