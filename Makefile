@@ -48,6 +48,7 @@ CFLAGS_musl  = $(SMALL) -fPIE -fstack-protector-strong -fomit-frame-pointer -ffu
 	-isystem $(shell $(CC) -print-file-name=include) -isystem build/linux-headers
 # Each byte of a log goes through it.
 FAST_records.o = -O2
+FAST_jsonline.o = -O2
 LINK_musl    = $(CC) -nostdlib -static-pie $(LDFLAGS) \
 	-Wl,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code,--gc-sections,--build-id=none \
 	-Wl,-T,scripts/shim.ld -L$(BUILD) -o $@ \

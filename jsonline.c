@@ -5,9 +5,9 @@
 #include "jsonline.h"
 
 #include <stddef.h>
-#include <string.h>
 
 #include "out.h"
+#include "plain.h"
 
 enum { DEPTH_MAX = 64 };
 
@@ -36,14 +36,25 @@ static const char *skip_string(const char *p)
 {
 	if (*p++ != '"')
 		return NULL;
-	while (p && *p != '"') {
-		size_t length = (unsigned char)*p < ' ' ? 0 : out_sequence(p);
+	for (;;) {
+		unsigned plain = count_plain(p);
 
+		p += plain;
+		if (plain == STEP)
+			continue;
+		if (*p == '"')
+			return p + 1;
+		if (*p == '\\') {
+			p = skip_escape(p + 1);
+			if (!p)
+				return NULL;
+			continue;
+		}
+		size_t length = (unsigned char)*p < ' ' ? 0 : out_sequence(p);
 		if (length == 0)
 			return NULL;
-		p = *p == '\\' ? skip_escape(p + 1) : p + length;
+		p += length;
 	}
-	return p ? p + 1 : NULL;
 }
 
 static const char *skip_digits(const char *p)
@@ -70,12 +81,9 @@ static const char *skip_number(const char *p)
 
 static const char *skip_word(const char *p)
 {
-	static const char words[][6] = {"true", "false", "null"};
-
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		if (strncmp(p, words[i], strlen(words[i])) == 0)
-			return p + strlen(words[i]);
-	return NULL;
+	if (memcmp(p, "true", 4) == 0 || memcmp(p, "null", 4) == 0)
+		return p + 4;
+	return memcmp(p, "false", 5) == 0 ? p + 5 : NULL;
 }
 
 /* An object or an array, from behind its bracket on. */

@@ -6,7 +6,8 @@
 
 #include <stdbool.h>
 
-/* The line ends with a line break, which is read up to; it must be there. Pure. */
+/* The line ends with a line break, which must be there; 15 bytes behind it may be read, too. Pure.
+ */
 bool jsonline_is_object(const char *line);
 
 #endif

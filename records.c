@@ -10,6 +10,7 @@
 
 #include "jsonline.h"
 #include "out.h"
+#include "plain.h"
 #include "util.h"
 
 /* The longest that one line can become: every byte an escape, and what stands around it. */
@@ -18,21 +19,6 @@ _Static_assert(RECORDS_OUT >= RECORDS_FOLDED + 2 * ROOM, "a record that is open 
 _Static_assert(RECORDS_IN >= RECORDS_JSON + 64 * 1024, "a line that is incomplete leaves room");
 
 /* --- one string --- */
-
-/* Sixteen bytes at a time: gcc and clang make of this what the machine has. */
-typedef signed char bytes __attribute__((vector_size(16)));
-typedef uint64_t words __attribute__((vector_size(16)));
-enum { STEP = sizeof(bytes) };
-
-/* Has any of them to be looked at: a control character, a quote, a backslash, no ASCII? */
-static bool is_special(const char *at)
-{
-	bytes sixteen;
-
-	memcpy(&sixteen, at, STEP);
-	words found = (words)((sixteen < ' ') | (sixteen == '"') | (sixteen == '\\'));
-	return (found[0] | found[1]) != 0;
-}
 
 /* More than length bytes may be read and written. libc's memcpy takes longer to begin than to copy
  * so little. */
@@ -65,7 +51,7 @@ static char *escape(char *to, const char *from, size_t left, size_t *used)
 		memcpy(to, "\xef\xbf\xbd", 3); /* U+FFFD */
 		return to + 3;
 	}
-	memcpy(to, from, length);
+	memcpy(to, from, 4); /* the longest; the rest is written over */
 	*used = length;
 	return to + length;
 }
@@ -77,21 +63,17 @@ static char *put_escaped(char *to, const char *from, size_t n)
 	size_t used;
 
 	while (from < end) {
-		if (end - from >= STEP && !is_special(from)) {
-			memcpy(to, from, STEP);
-			to += STEP;
-			from += STEP;
+		size_t plain = count_plain(from);
+
+		memcpy(to, from, STEP);
+		if (plain > (size_t)(end - from))
+			plain = (size_t)(end - from);
+		to += plain;
+		from += plain;
+		if (plain == STEP || from == end)
 			continue;
-		}
-		for (int i = 0; i < STEP && from < end; i++) {
-			unsigned char c = (unsigned char)*from;
-			if (c >= ' ' && c < 0x80 && c != '"' && c != '\\') {
-				*to++ = *from++;
-				continue;
-			}
-			to = escape(to, from, (size_t)(end - from), &used);
-			from += used;
-		}
+		to = escape(to, from, (size_t)(end - from), &used);
+		from += used;
 	}
 	return to;
 }
@@ -104,6 +86,13 @@ static void put(struct records *r, const char *text, size_t length)
 	r->length += length;
 }
 
+/* Of what was read, or the head. */
+static void put_steps(struct records *r, const char *text, size_t length)
+{
+	copy_steps(r->out + r->length, text, length);
+	r->length += length;
+}
+
 static void put_text(struct records *r, const char *text)
 {
 	put(r, text, strlen(text));
@@ -112,8 +101,7 @@ static void put_text(struct records *r, const char *text)
 static void put_string(struct records *r, const char *line, size_t length)
 {
 	if (r->is_plain_line) {
-		copy_steps(r->out + r->length, line, length);
-		r->length += length;
+		put_steps(r, line, length);
 		return;
 	}
 	char *end = put_escaped(r->out + r->length, line, length);
@@ -132,8 +120,7 @@ static void put_head(struct records *r)
 			format_time(r->line_wall_ns, time), r->stream,
 			r->source ? "\",\"source\":\"" : "", r->source ? r->source : "");
 	}
-	copy_steps(r->out + r->length, r->head, r->head_length);
-	r->length += r->head_length;
+	put_steps(r, r->head, r->head_length);
 }
 
 static void open_record(struct records *r)
@@ -197,10 +184,10 @@ static bool put_object(struct records *r, const char *line, size_t length)
 		r->length -= sizeof "message\":\"" - 1; /* the key is another one */
 		put_text(r, r->nest);
 		put(r, "\":", 2);
-		put(r, line, length);
+		put_steps(r, line, length);
 		put(r, "}", 1);
 	} else
-		put(r, line, length);
+		put_steps(r, line, length);
 	put(r, "\n", 1);
 	r->ready = r->length;
 	return true;
@@ -255,19 +242,17 @@ static void next_line(struct records *r, size_t used, bool is_middle)
 static const char *find_end(struct records *r, const char *line, size_t left)
 {
 	size_t at = r->scanned;
+	unsigned step = 0;
 
-	r->is_plain_line = at == 0;
-	while (left - at >= STEP && !is_special(line + at))
-		at += STEP;
-	for (int i = 0; i < STEP && at < left; i++, at++) {
-		unsigned char c = (unsigned char)line[at];
-		if (c == '\n')
-			return line + at;
-		if (c < ' ' || c >= 0x80 || c == '"' || c == '\\')
-			break;
+	for (; at < left && (step = count_plain(line + at)) == STEP; at += STEP)
+		continue;
+	r->is_plain_line = r->scanned == 0 && at + step < left && line[at + step] == '\n';
+	for (; at < left; at += STEP) {
+		step = first_set(load(line + at) == '\n');
+		if (step < STEP)
+			return at + step < left ? line + at + step : NULL;
 	}
-	r->is_plain_line = false;
-	return memchr(line + at, '\n', left - at);
+	return NULL;
 }
 
 /* False: there is no whole line. */

@@ -2,11 +2,12 @@
 
 import json
 import os
+import platform
 import re
-import signal
+import socket
 import time
 
-from harness import NAMED, check, equal, eventually, proc_children, proc_status, read, scenario, tool
+from harness import NAMED, Skip, check, equal, eventually, proc_children, proc_status, read, scenario, tool
 
 TERM, KILL, PIPE = 15, 9, 13
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z"
@@ -197,6 +198,40 @@ def a_reader_who_stops_stops_the_app(case):
     equal(init.wait(), 0)
     equal([m[:9] for m in messages(text.decode())], [f"{i:09d}" for i in range(100000)])
     equal(messages(init.err, "stderr"), ["still here"])
+
+
+@scenario(modes=NAMED, limit=60)
+def an_old_kernel(case):
+    """Without pwritev2() a pipe is asked first, and gets no more than it has promised to take."""
+    if platform.machine() != "x86_64":
+        raise Skip("the number is that of x86-64")
+    for error in ("1", "38"):
+        done = case.path("done", "")
+        from_app, to_log = os.pipe()
+        init = case.start(fill(done), opts=["--json-logs"], stdout=to_log,
+                          prefix=["-e", error, "328"])
+        os.close(to_log)
+        eventually(lambda: os.stat(done).st_size, "the app has begun")
+        time.sleep(0.3)
+        check(os.stat(done).st_size * 100 < HELD, "and waits")
+        with os.fdopen(from_app, "rb") as f:
+            text = f.read()
+        equal(init.wait(), 0)
+        equal([m[:9] for m in messages(text.decode())], [f"{i:09d}" for i in range(100000)])
+        equal(messages(init.err, "stderr"), ["still here"])
+
+
+@scenario(modes=NAMED)
+def a_socket(case):
+    """systemd's journal is one."""
+    ours, logs = socket.socketpair()
+    init = case.start(sh("seq 20000; echo err >&2"), opts=["--json-logs"], stdout=logs, stderr=logs)
+    logs.close()
+    with ours.makefile() as f:
+        text = f.read()
+    equal(init.wait(), 0)
+    equal(messages(text), [str(i) for i in range(1, 20001)])
+    equal(messages(text, "stderr"), ["err"])
 
 
 @scenario()
