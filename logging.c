@@ -58,7 +58,7 @@ static bool may_block(const struct stat *st)
 /* Which streams are to be read: those that there are, and no terminals, where a person reads. */
 static void choose(const struct options *o, bool *is_wanted)
 {
-	struct stat st[2];
+	struct stat st[2] = {{.st_ino = 0}, {.st_ino = 0}};
 
 	plan.is_json = o->json_logs;
 	if (plan.is_json && isatty(STDOUT_FILENO)) {
@@ -70,8 +70,6 @@ static void choose(const struct options *o, bool *is_wanted)
 		bool is_open = fstat(fd, &st[i]) == 0;
 		is_wanted[i] = is_open && (plan.is_json || (i == LOGS_ERR && o->termination_tail));
 		plan.may_block[i] = is_open && may_block(&st[i]);
-		if (!is_open)
-			st[i].st_ino = 0;
 	}
 	plan.is_same = st[0].st_ino && st[0].st_ino == st[1].st_ino && st[0].st_dev == st[1].st_dev;
 	if (is_wanted[LOGS_ERR] && isatty(STDERR_FILENO)) {

@@ -524,3 +524,26 @@ def no_helper_is_left_of_it(case):
     init.signal(KILL if case.mode == "sub" else TERM)
     init.wait()
     eventually(lambda: proc_status(pid).get("State", "Z")[0] in "ZX", "it is gone")
+
+
+@scenario(modes=("pid1",))
+def explained(case):
+    init = case.run(["hold"], opts=["--explain", "--json-logs", "--termination-tail", "2",
+                                    "--termination-log", "none"])
+    equal(init.status, 0)
+    check("one JSON object a record" in init.out and "warning: --termination-tail" in init.out)
+
+
+@scenario(modes=("pid1",))
+def nobody_wakes_up_at_rest(case):
+    """What is held is written once, and then there is silence."""
+    init = case.start(sh("printf 'E\\npart'; exec sleep 60"), opts=["--json-logs"])
+    init.line('"part"')
+
+    def switches():
+        return [proc_status(pid)["voluntary_ctxt_switches"] for pid in (init.pid, writer(init))]
+
+    init.quiet(0.5)
+    before = switches()
+    init.quiet(1)
+    equal(switches(), before)
