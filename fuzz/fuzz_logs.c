@@ -4,25 +4,15 @@
  *
  * The first byte says how often time goes by. The pieces' sizes are taken from the data itself.
  */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz.h"
 
 #include "jsonline.h"
 #include "records.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { TEXT_MAX = 1 << 20 };
 static struct records r;
 static char got[TEXT_MAX], want[TEXT_MAX], decoded[TEXT_MAX];
 static size_t got_length, want_length;
-
-static void require(bool fact)
-{
-	if (!fact)
-		abort();
-}
 
 static bool counts(char c)
 {
