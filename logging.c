@@ -24,29 +24,25 @@ static pid_t child; /* 0: none runs */
 static int64_t started_ns, restart_ns = -1, end_ns = -1;
 static long tail_lines;
 
-/* Both ends beyond 0 to 2, any of which may be closed. */
+/* Both ends are beyond 0 to 2 (descriptors_reserve()). */
 static int make_pipe(int *from, int *to)
 {
-	int fds[2], both[2];
+	int fds[2];
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -1;
-	for (int i = 0; i < 2; i++) {
-		both[i] = fds[i] > STDERR_FILENO
-				  ? fds[i]
-				  : fcntl(fds[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-		if (both[i] < 0)
-			return -1;
-	}
-	for (int i = 0; i < 2; i++)
-		if (both[i] != fds[i])
-			(void)close(fds[i]);
 	/* For programs that open /dev/stdout as another user: the pipe has no name, so only who has
 	 * it already can. */
-	(void)fchmod(both[1], 0666);
-	*from = both[0];
-	*to = both[1];
+	(void)fchmod(fds[1], 0666);
+	*from = fds[0];
+	*to = fds[1];
 	return 0;
+}
+
+/* What shim has put in the place of a closed descriptor is not the app's. */
+static bool is_apps(int fd, struct stat *st)
+{
+	return fcntl(fd, F_GETFD) == 0 && fstat(fd, st) == 0;
 }
 
 /* May a write to it have to wait for a reader? */
@@ -67,7 +63,7 @@ static void choose(const struct options *o, bool *is_wanted)
 	}
 	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
 		int i = fd - STDOUT_FILENO;
-		bool is_open = fstat(fd, &st[i]) == 0;
+		bool is_open = is_apps(fd, &st[i]);
 		is_wanted[i] = is_open && (plan.is_json || (i == LOGS_ERR && o->termination_tail));
 		plan.may_block[i] = is_open && may_block(&st[i]);
 	}
