@@ -37,18 +37,18 @@ static char *escape(char *to, const char *from, size_t left, size_t *used)
 	*used = 1;
 	if (c == '"' || c == '\\' || (c >= '\b' && c <= '\r' && letters[c - '\b'])) {
 		*to++ = '\\';
-		*to++ = c > '\r' ? (char)c : letters[c - '\b'];
+		*to++ = *(c > '\r' ? from : letters + (c - '\b'));
 		return to;
 	}
 	if (c < ' ') {
-		memcpy(to, "\\u00", 4);
+		memcpy(to, "\\u00", 5);
 		to[4] = (char)('0' + (c >> 4));
 		to[5] = "0123456789abcdef"[c & 15];
 		return to + 6;
 	}
 	size_t length = out_sequence(from);
 	if (length == 0 || length > left) {
-		memcpy(to, "\xef\xbf\xbd", 3); /* U+FFFD */
+		memcpy(to, "\xef\xbf\xbd", 4); /* U+FFFD */
 		return to + 3;
 	}
 	memcpy(to, from, 4); /* the longest; the rest is written over */
