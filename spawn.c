@@ -3,12 +3,14 @@
  *
  * Between clone and exec the child runs on a stack of its own in shim's memory while shim waits in
  * the kernel (vfork(2)): only async-signal-safe calls, and no write but to struct spawn and the
- * environment.
+ * environment. A hook is forked instead: while its program is on a file system that does not
+ * answer, shim would wait in the kernel and keep no deadline.
  */
 #include "spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sanitizer/asan_interface.h>
 #include <sched.h>
 #include <signal.h>
@@ -32,6 +34,7 @@
 enum {
 	CHILD_STACK = 16 * 1024, /* a path buffer, a log line, and room */
 	CANDIDATE_MAX = 4096,    /* PATH_MAX */
+	REPORT_MS = 100,         /* how long shim waits for what exec says */
 };
 
 const char *spawn_stage_name(enum spawn_stage stage)
@@ -196,7 +199,7 @@ static void place(struct spawn *s)
 
 /* A hook's output belongs to the container's log, and the app's sockets and input are not for it.
  */
-static void redirect_hook(void)
+static void redirect_hook(struct spawn *s)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
@@ -204,7 +207,7 @@ static void redirect_hook(void)
 		(void)dup2(null, STDIN_FILENO); /* without one it keeps the app's input */
 	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
 	(void)fcntl(STDERR_FILENO, F_SETFD, 0); /* where descriptors_reserve() was needed */
-	descriptors_close(NULL, 0);
+	descriptors_close(s->report, s->report[0] >= 0 ? 2 : 0);
 }
 
 /* AddressSanitizer knows nothing of the stack this runs on. */
@@ -219,7 +222,7 @@ __attribute__((no_sanitize_address)) static int child_main(void *context)
 	if (s->errors)
 		(void)dup2(s->errors, STDERR_FILENO);
 	if (s->is_hook)
-		redirect_hook();
+		redirect_hook(s);
 	if (s->directory)
 		(void)!chdir(s->directory);
 	if (s->hand_on_sockets)
@@ -235,14 +238,33 @@ __attribute__((no_sanitize_address)) static int child_main(void *context)
 		signals_restore_inherited();
 	s->error = execute(s->argv, environment);
 	s->stage = SPAWN_EXEC;
+	if (s->report[0] >= 0) /* the child has the other end too, so there is no SIGPIPE */
+		(void)!write(s->report[1], &s->error, sizeof s->error);
 	log_note(NOTE_EXEC_FAILED, s->error, 0, s->argv[0]);
 	_exit(s->error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXEC);
+}
+
+/* How it went, from a child that does not share our memory. None yet: it will end with 126 or 127,
+ * or run. */
+static void read_report(struct spawn *s)
+{
+	struct pollfd fd = {.fd = s->report[0], .events = POLLIN};
+
+	(void)close(s->report[1]);
+	if (s->pid > 0 && poll(&fd, 1, REPORT_MS) > 0 &&
+		read(fd.fd, &s->error, sizeof s->error) == sizeof s->error)
+		s->stage = SPAWN_EXEC;
+	(void)close(fd.fd);
 }
 
 int spawn_run(struct spawn *s)
 {
 	char stack[CHILD_STACK] __attribute__((aligned(16)));
-	int flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
+	int flags = SIGCHLD;
+
+	s->report[0] = -1;
+	if (!s->is_hook || pipe2(s->report, O_CLOEXEC) < 0)
+		flags |= CLONE_VM | CLONE_VFORK;
 	char *name = s->argv[0], *before = s->argv[-1];
 
 	s->stage = SPAWN_DONE;
@@ -251,13 +273,16 @@ int spawn_run(struct spawn *s)
 	s->pid = clone(child_main, stack + sizeof stack, flags | CLONE_PIDFD, s, &s->pidfd);
 	if (s->pid < 0 && errno != EAGAIN && errno != ENOMEM)
 		s->pid = clone(child_main, stack + sizeof stack, flags, s);
+	int error = errno;
+	if (s->report[0] >= 0)
+		read_report(s);
 	/* A script that went to the shell has left its path there, which was on the child's stack.
 	 */
 	s->argv[0] = name;
 	s->argv[-1] = before;
 	if (s->pid < 0) {
 		s->stage = SPAWN_FORK;
-		s->error = errno;
+		s->error = error;
 		log_note(NOTE_FORK_FAILED, s->error, 0, NULL);
 		return -1;
 	}

@@ -1,8 +1,9 @@
 /*
  * spawn.h - starts a program as a child, and explains why it could not.
  *
- * The child shares shim's memory until it has executed the program (CLONE_VM | CLONE_VFORK), so how
- * far it came is known at once and without a pipe. Called by shim.c and hooks.c.
+ * The app shares shim's memory until it has executed the program (CLONE_VM | CLONE_VFORK), so how
+ * far it came is known at once and without a pipe. A hook whose program cannot even be reached for
+ * a tenth of a second counts as running. Called by shim.c and hooks.c.
  */
 #ifndef SPAWN_H
 #define SPAWN_H
@@ -32,6 +33,8 @@ struct spawn {
 	bool drops_privileges; /* as --user, --caps and --no-new-privs say (privs.h) */
 	int output, errors;    /* what becomes its descriptors 1 and 2; 0: shim's own */
 	bool hand_on_sockets;  /* LISTEN_PID that names shim is made to name the child */
+
+	int report[2]; /* spawn.c's own */
 
 	/* Out. */
 	pid_t pid;

@@ -294,6 +294,42 @@ def not_even_kill_ends_it(case):
         case.close()
 
 
+DEAD_FILE_SYSTEM = """
+import ctypes, os, signal, sys, time
+try:
+    fd = os.open("/dev/fuse", os.O_RDWR)
+except OSError as error:
+    print("skip", error, flush=True)
+    sys.exit(77)
+options = b"fd=%d,rootmode=40000,user_id=0,group_id=0" % fd
+failed = ctypes.CDLL(None).mount(b"dead", sys.argv[1].encode(), b"fuse", 0, options)
+signal.signal(signal.SIGTERM, lambda *_: (print("told", flush=True), sys.exit(5)))
+print("skip" if failed else "mounted", flush=True)
+signal.pause()
+"""
+
+
+@scenario(limit=30)
+def hook_on_a_dead_file_system(case):
+    """Its program cannot be reached, nor can it be told that it is not there: only the hook hangs,
+    for as long as it may, and then the app is stopped in time."""
+    for opts, why in ((["--grace", "3s"], "time budget"), (["--hook-timeout", "300ms"], "timed out")):
+        place, log = case.path(f"dead{len(opts[1])}"), case.path(f"log{len(opts[1])}")
+        os.mkdir(place)
+        program = case.path("app.py", DEAD_FILE_SYSTEM, 0o644)
+        hook = ["--pre-stop", f"{place}/hook", "--termination-log", log]
+        init = case.start(["/usr/bin/python3", program, place], opts=[*opts, *hook])
+        if init.line("^(mounted|skip)")[1] == "skip":
+            raise Skip("needs FUSE")
+        begun = time.monotonic()
+        init.signal(TERM)
+        init.line("^told")
+        equal(init.wait(), 5)
+        check(init.ended - begun < 3, f"took {init.ended - begun:.1f} s")
+        check(why in read(log), read(log))
+        case.close()
+
+
 # --- who is watched ---
 
 
