@@ -244,7 +244,9 @@ hot: shim
 	@$(MAKE) --no-print-directory shim
 
 # The file, the processes of a running shim, and the system calls of each role; needs root.
-hardening: shim build/seccomp_gen
+hardening:
+	@scripts/ensure-packages $(PACKAGES_DEMO) iproute2
+	@$(MAKE) --no-print-directory shim build/seccomp_gen
 	@OBJECT=$(BUILD)/health.o scripts/hardening
 
 bench: shim
