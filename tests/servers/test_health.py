@@ -251,6 +251,57 @@ def test_slow_reader():
         c.close()
 
 
+def test_one_byte_windows():
+    """Bytes one by one, in both directions, are served like any others."""
+    with Server() as s:
+        c = socket.socket()
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        c.settimeout(10)
+        c.connect(("127.0.0.1", s.port))
+        for _ in range(3):
+            for byte in GET % b"/status":
+                c.send(bytes([byte]))
+            assert read_reply(c)[0] == 200
+        c.close()
+        eventually(lambda: s.descriptors() == 2)
+
+
+def test_smuggling():
+    """What a proxy in front could read otherwise ends the connection, or is no second request."""
+    with Server() as s:
+        for head, status in ((b"Content-Length: 0\r\nContent-Length: 40", 400), (b"Content-Length: +0", 400),
+                             (b"Content-Length: 0x0", 400), (b"Content-Length:\r\n 0", 400),
+                             (b"Content-Length : 5", 400), (b"Host: other", 400), (b"X: a\nHost: b", 400),
+                             (b"X: a\rY: b", 400), (b"X: a\0b", 400), (b"Transfer-Encoding: chunked", 200),
+                             (b"Transfer-Encoding: identity, chunked\r\nContent-Length: 3", 200),
+                             (b"Content-Length: 5", 200), (b"Content-Length: 999999999999999999", 200),
+                             (b"Content-Length: 99999999999999999999", 400)):
+            with s.connect() as c:
+                c.sendall(b"GET /livez HTTP/1.1\r\nHost: h\r\n" + head + b"\r\n\r\n" + GET % b"/nothing")
+                data = read_all(c)
+                assert data.count(b"HTTP/1.1 ") == 1, (head, data)
+                assert int(data.split()[1]) == status, (head, data)
+                assert b"Connection: close" in data, (head, data)
+        s.is_served()
+
+
+def test_reset_storm():
+    """Resets in every state: before, within and behind a request, with answers unread."""
+    with Server() as s:
+        for i in range(1500):
+            c = s.connect()
+            c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            with contextlib.suppress(OSError):
+                c.sendall([b"", b"GET /li", GET % b"/status", (GET % b"/status") * 40, b"\r\n",
+                           b"POST / HTTP/1.1\r\n\r\n"][i % 6])
+                if i % 7 == 0:
+                    c.shutdown(socket.SHUT_WR)
+            c.close()
+        s.is_served()
+        eventually(lambda: s.descriptors() == 2)
+
+
 def test_header_flood():
     with Server() as s:
         stop = time.monotonic() + 3

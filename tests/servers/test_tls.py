@@ -8,9 +8,13 @@ needs root for chroot). Last line: "N passed, N failed".
 import contextlib
 import os
 import shutil
+import socket
+import ssl
+import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from targets import TOOL, expect, finish, free_port, hold, listener, process, verdict  # noqa: E402
@@ -219,6 +223,10 @@ def test_hostile():
     def closes(c):
         c.recv(4096)
 
+    def resets(c):
+        c.recv(1)
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
     slow = "timed out after 0\\.5s \\(TLS handshake\\)$"
     cases = [("silence", hold, slow), ("half a record", says(b"\x16\x03\x03\x40\x00\x02"), slow),
              ("closed at once", closes, "connection closed during the TLS handshake$"),
@@ -226,10 +234,93 @@ def test_hostile():
              ("an alert", says(b"\x15\x03\x03\x00\x02\x02\x50"), "TLS alert 80 from the server$"),
              ("SSH", says(b"SSH-2.0-x\r\n"), "the port does not speak TLS$"),
              ("HTTP", says(b"HTTP/1.1 400 Bad\r\n\r\n"), "the port does not speak TLS$")]
+    def floods(data):
+        def behave(c):
+            c.recv(4096)
+            while True:
+                c.sendall(data)
+        return behave
+
+    def drips(data):
+        def behave(c):
+            c.recv(4096)
+            for byte in data:
+                c.sendall(bytes([byte]))
+                time.sleep(0.05)
+        return behave
+
+    # A ServerHello's beginning, and messages that are longer than anybody would send.
+    hello = b"\x16\x03\x03\x00\x4a\x02\x00\x00\x46\x03\x03" + bytes(200)
+    cases += [("warnings without end", floods(b"\x15\x03\x03\x00\x02\x01\x5a" * 100), "timed out|TLS"),
+              ("empty records without end", floods(b"\x16\x03\x03\x00\x00" * 100), "timed out|TLS"),
+              ("zeroes without end", floods(b"\x16\x03\x03\x3f\xff" + bytes(0x3fff)), "timed out|TLS"),
+              ("a drip", drips(hello), slow),
+              ("a record that is too long", says(b"\x16\x03\x03\xff\xff" + bytes(70000)), "TLS failed"),
+              ("a message of 16 MiB", floods(b"\x16\x03\x03\x3f\xff\x02\xff\xff\xff" + bytes(0x3ffb)),
+               "timed out|TLS"),
+              ("data before the handshake", says(b"\x16\x03\x03\x00\x04\x0e\x00\x00\x00\x17\x03\x03\x00\x05hello"), "TLS failed"),
+              ("a reset", resets, "connection (reset|closed)")]
     for name, behave, words in cases:
         with listener(behave) as port:
             expect(name, 1, words, "check", f"https://127.0.0.1:{port}/", "timeout=500" if words == slow else
-                   "timeout=5000", at_most=5)
+                   "timeout=1500" if "timed out" in words else "timeout=5000", at_most=5)
+
+
+def test_after_the_handshake():
+    """Servers that speak TLS well and then misbehave in it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain("good.pem", "good.key")
+
+    def inside(speak):
+        def behave(c):
+            with context.wrap_socket(c, server_side=True, suppress_ragged_eofs=True) as t:
+                t.recv(4096)
+                speak(t)
+        return behave
+
+    def cuts(data):
+        """Without a good-bye: a cut connection must not pass for a whole answer."""
+        def speak(t):
+            t.sendall(data)
+            raw = socket.socket(fileno=os.dup(t.fileno()))
+            raw.shutdown(socket.SHUT_RDWR)
+        return speak
+
+    def floods(data):
+        def speak(t):
+            while True:
+                t.sendall(data)
+        return speak
+
+    def drips(t):
+        for byte in b"HTTP/1.1 100 Continue\r\n" + b"X: y\r\n" * 100:
+            t.sendall(bytes([byte]))
+            time.sleep(0.05)
+
+    def garbage(t):
+        raw = socket.socket(fileno=os.dup(t.fileno()))
+        raw.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+        hold(t)
+
+    def downgrade(t):
+        """A second handshake is asked for in clear: nothing unsealed counts any more."""
+        raw = socket.socket(fileno=os.dup(t.fileno()))
+        raw.sendall(b"\x16\x03\x03\x00\x04\x00\x00\x00\x00")
+        hold(t)
+
+    slow = r"timed out after 0\.7s \(waiting for the answer\)$"
+    for name, speak, words in (
+            ("cut within the status", cuts(b"HTTP/1.1 20"), "connection (closed within the answer|reset by peer)$"),
+            ("cut before the answer", cuts(b""), "connection (closed without an answer|reset by peer)$"),
+            ("silence", hold, slow), ("a drip", drips, slow),
+            ("interim answers without end", floods(b"HTTP/1.1 100 Continue\r\n\r\n" * 50), "no status in 16 KiB"),
+            ("a header without end", floods(b"HTTP/1.1 103 x\r\nA: " + b"y" * 5000), "no status in 16 KiB"),
+            ("a status without a line's end", floods(b"HTTP/1.1 200 " + b"y" * 5000), "no status in 16 KiB|not HTTP"),
+            ("garbage in a record", garbage, "TLS failed"), ("a handshake in clear", downgrade, "TLS failed")):
+        with listener(inside(speak)) as port:
+            expect(f"after the handshake: {name}", 1, words, "check", f"https://127.0.0.1:{port}/",
+                   "timeout=700" if words == slow else "timeout=5000", at_most=6)
 
 
 def test_ca_files(directory):
@@ -246,6 +337,7 @@ def main():
         test_certificates()
         test_versions_and_suites()
         test_hostile()
+        test_after_the_handshake()
         test_ca_files(directory)
         os.chdir("/")
     finish()

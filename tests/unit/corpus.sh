@@ -10,7 +10,7 @@ for source in fuzz/fuzz_*.c; do
         said=$("build/fuzz/replay_$name" "fuzz/corpus/$name".*pack 2>&1); then
         passed=$((passed + 1))
     else
-        echo "corpus of fuzz_$name: ${said:-there is none}" | head -n 60
+        echo "corpus of fuzz_$name: ${said:-there is none (fuzz/run -m NAME makes it)}" | head -n 60
         failed=$((failed + 1))
     fi
     said=
