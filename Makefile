@@ -2,7 +2,7 @@
 
 TLS     = 1
 OBJECTS = shim.o app.o setup.o options.o commandline.o usage.o compat.o voices.o scan.o explain.o signals.o spawn.o \
-	execerror.o terminal.o forward.o procs.o privs.o caps.o accounts.o descriptors.o outcome.o hooks.o waits.o watcher.o messages.o drain_now.o \
+	execerror.o terminal.o forward.o procs.o privs.o caps.o accounts.o descriptors.o outcome.o hooks.o waits.o watcher.o messages.o drain_now.o notify.o notify_server.o \
 	ready.o workers.o status.o dialogue.o health.o health_answer.o health_metrics.o health_client.o health_prober.o drain.o \
 	owners.o sockets.o sockets_parse.o target.o probe.o wait.o net.o resolve.o http.o \
 	http_server.o termlog.o termtext.o termjson.o oom.o out.o install.o paths.o log.o util.o \
@@ -120,7 +120,7 @@ build/linux-headers:
 PACKAGES_BUILD = gcc make musl-tools linux-libc-dev libbearssl-dev libseccomp-dev
 PACKAGES_CHECK = $(PACKAGES_BUILD) check libcap-dev pkg-config python3 strace util-linux procps mandoc \
 	shellcheck tini dumb-init catatonit busybox-static docker.io runc podman \
-	nginx-light openssl iproute2 python3-yaml wrk zsh fish
+	nginx-light openssl iproute2 python3-yaml wrk zsh fish libsystemd-dev systemd
 PACKAGES_REAL  = $(PACKAGES_BUILD) python3 util-linux nginx-light apache2 postgresql redis-server \
 	gunicorn uvicorn nodejs openjdk-17-jdk-headless haproxy caddy php-fpm celery python3-redis \
 	sudo cron supervisor tmux gdb

@@ -13,6 +13,7 @@
 #include "forward.h"
 #include "log.h"
 #include "logging.h"
+#include "notify.h"
 #include "privs.h"
 #include "procs.h"
 #include "ready.h"
@@ -98,12 +99,13 @@ pid_t app_start(const struct options *o, int *status, char *reason, size_t size)
 
 void app_release_inherited(const struct options *o)
 {
-	int fds[SIGNALS_CHILDREN + 3 + LOGGING_DESCRIPTORS];
+	int fds[SIGNALS_CHILDREN + 4 + LOGGING_DESCRIPTORS];
 	size_t count = signals_descriptors(fds, SIGNALS_CHILDREN + 1);
 
 	count += ready_descriptors(fds + count, 1);
 	count += logging_descriptors(fds + count, LOGGING_DESCRIPTORS);
 	fds[count++] = termlog_descriptor();
+	fds[count++] = notify_descriptor();
 	if (!o->keep_descriptors)
 		descriptors_close(fds, count);
 	if (!o->keep_directory)

@@ -267,6 +267,8 @@ static enum verdict check(struct parser *p, enum verdict verdict)
 		return fail(p, "--ready-probe: is asked by --health, which is not given");
 	if (o->json_nest && !o->json_logs)
 		return fail(p, "--json-nest: is a part of --json-logs, which is not given");
+	if (o->watchdog_ns && !o->notify)
+		return fail(p, "--watchdog: is a part of --notify, which is not given");
 	if (o->reserve_ns >= 0 && o->grace_ns < 0)
 		return fail(p, "--reserve: is a part of --grace, which is not given");
 	if (o->reserve_ns > o->grace_ns)

@@ -78,6 +78,11 @@ static void say_start(const struct options *o)
 		say("  ready: /readyz on %s%s%s\n", o->health,
 			o->ready_probe ? ", if it answers: " : "",
 			o->ready_probe ? o->ready_probe : "");
+	if (o->notify)
+		say("  ready when the app sends READY=1 to $NOTIFY_SOCKET\n");
+	if (o->watchdog_ns)
+		say("  watchdog: without a sign of life for %s it is stopped, exit %d\n",
+			format_duration(o->watchdog_ns, text), EXIT_WAIT_TIMEOUT);
 	say("  signals go to %s\n", scope_words(o->scope));
 	if (o->json_logs)
 		say("  output: one JSON object a record, stack traces folded\n");

@@ -67,15 +67,16 @@ struct health_reply {
 	const char *type; /* Content-Type; NULL: plain text */
 	bool needs_probe; /* status is 200 unless the --ready-probe says no */
 	size_t length;
-	char body[2600]; /* /metrics needs most: 2.3 KB at most */
+	char body[3400]; /* /status needs most, if its texts are full of control characters */
 };
 
 /* What is counted elsewhere. */
 struct health_numbers {
-	uint32_t active;  /* connections */
-	uint64_t signals; /* passed on */
-	uint64_t orphans; /* reaped; STATUS_UNKNOWN: the kernel does it */
-	long oom_kills;   /* < 0: not known */
+	uint32_t active;             /* connections */
+	uint64_t signals;            /* passed on */
+	uint64_t orphans;            /* reaped; STATUS_UNKNOWN: the kernel does it */
+	long oom_kills;              /* < 0: not known */
+	char said[STATUS_TEXT_SIZE]; /* by the app of itself; "": nothing */
 };
 
 /* What to answer for path. now_ns: CLOCK_MONOTONIC. Pure. */

@@ -119,6 +119,19 @@ static void say(struct health_reply *reply, int status, const char *text)
 	reply->length = out.length;
 }
 
+/* The app's own words below ours. */
+static void add_line(struct health_reply *reply, const char *text)
+{
+	struct out out = {
+		.buf = reply->body, .limit = sizeof(reply->body), .length = reply->length};
+
+	if (*text == '\0')
+		return;
+	out_part(&out, text, false, STATUS_TEXT_SIZE);
+	out_put(&out, "\n", 1);
+	reply->length = out.length;
+}
+
 void health_refuse(struct health_reply *reply, const char *reason)
 {
 	say(reply, 503, reason);
@@ -164,8 +177,8 @@ static unsigned count_hooks(const struct status *s, bool failed)
 	return count;
 }
 
-static void tell_status(
-	const struct status *s, uint32_t active, int64_t now_ns, struct health_reply *reply)
+static void tell_status(const struct status *s, const struct health_numbers *n, int64_t now_ns,
+	struct health_reply *reply)
 {
 	struct out out = {.buf = reply->body, .limit = sizeof(reply->body)};
 
@@ -178,10 +191,13 @@ static void tell_status(
 	else
 		out_format(&out, ",\"pid\":null");
 	put_start(&out, s, now_ns);
-	out_format(&out, ",\"activeConnections\":%u,\"hooks\":{\"done\":%u,\"failed\":%u", active,
-		count_hooks(s, false), count_hooks(s, true));
+	out_format(&out, ",\"activeConnections\":%u,\"hooks\":{\"done\":%u,\"failed\":%u",
+		n->active, count_hooks(s, false), count_hooks(s, true));
 	put_string(&out, "running", s->hook);
-	out_put(&out, "}}\n", 3);
+	out_put(&out, "}", 1);
+	if (n->said[0] != '\0')
+		put_string(&out, "appStatus", n->said);
+	out_put(&out, "}\n", 2);
 	reply->status = 200;
 	reply->type = "application/json";
 	reply->length = out.length;
@@ -197,11 +213,12 @@ void health_answer(const struct status *s, const struct health_numbers *numbers,
 		say(reply, 200, "ok");
 	} else if (span_is(path, "/readyz")) {
 		say(reply, s->is_ready ? 200 : 503, s->is_ready ? "ok" : why_not(s));
+		add_line(reply, numbers->said);
 		reply->needs_probe = s->is_ready;
 	} else if (span_is(path, "/startupz")) {
 		say(reply, s->was_running ? 200 : 503, s->was_running ? "ok" : why_not(s));
 	} else if (span_is(path, "/status")) {
-		tell_status(s, numbers->active, now_ns, reply);
+		tell_status(s, numbers, now_ns, reply);
 	} else if (span_is(path, "/metrics")) {
 		health_metrics(s, numbers, now_ns, reply);
 	} else {

@@ -146,6 +146,8 @@ static void answer_to(const struct server *s, struct span path, struct health_re
 		.oom_kills = -1,
 	};
 
+	for (size_t i = 0; i + 1 < sizeof(numbers.said); i++)
+		numbers.said[i] = (char)atomic_load_explicit(&page->said[i], memory_order_relaxed);
 	if (s->options->oom_kills != NULL && span_is(path, "/metrics"))
 		numbers.oom_kills = s->options->oom_kills();
 	status_read(page, &status);

@@ -33,7 +33,7 @@ struct client {
 	struct http_request request; /* points into in */
 	size_t request_length;
 	char in[HTTP_HEAD_MAX];
-	char out[3072];
+	char out[3840];
 };
 
 struct server {

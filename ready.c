@@ -79,7 +79,7 @@ int ready_init(const struct options *options, char *error, size_t size)
 	o = options;
 	if (o->explain)
 		return init_server(error, size);
-	if (o->health || o->drain_min_ns >= 0) {
+	if (o->health || o->drain_min_ns >= 0 || o->notify) {
 		page = status_create();
 		if (!page) {
 			(void)format_text(error, size, "shared memory: %s", error_text(errno));
@@ -230,6 +230,11 @@ size_t ready_descriptors(int *fds, size_t max)
 		return 0;
 	fds[0] = listener;
 	return 1;
+}
+
+struct status_page *ready_page(void)
+{
+	return page;
 }
 
 _Atomic uint32_t *ready_active(void)

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "shim.h"
+#include "status.h"
 #include "termlog.h"
 
 /* Parses, binds and makes the page, when the options ask for any of it; once, before anything
@@ -36,6 +37,9 @@ void ready_check_time(int64_t now_ns);
 
 /* Descriptors to keep open, at most max; returns how many. */
 size_t ready_descriptors(int *fds, size_t max);
+
+/* The page, for children that write to it; NULL: there is none. */
+struct status_page *ready_page(void);
 
 /* Where the drain watcher counts, or NULL; and the port that it must not count, 0 for none. */
 _Atomic uint32_t *ready_active(void);

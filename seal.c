@@ -30,6 +30,7 @@ static const char *const names[] = {
 	[SEAL_SERVER] = "health server",
 	[SEAL_DRAIN] = "drain watcher",
 	[SEAL_LOGS] = "log writer",
+	[SEAL_NOTIFY] = "reader of --notify",
 };
 _Static_assert(sizeof names / sizeof *names == SEAL_ROLES, "every role has a name");
 

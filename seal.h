@@ -17,6 +17,7 @@ enum seal_role {
 	SEAL_SERVER, /* the health server */
 	SEAL_DRAIN,  /* the drain watcher */
 	SEAL_LOGS,   /* the log writer */
+	SEAL_NOTIFY, /* the reader of --notify */
 	SEAL_ROLES
 };
 

@@ -18,6 +18,7 @@
 #include "install.h"
 #include "log.h"
 #include "logging.h"
+#include "notify.h"
 #include "options.h"
 #include "paths.h"
 #include "privs.h"
@@ -151,8 +152,8 @@ static void setup_process(const struct options *o)
 
 static bool needs_workers(const struct options *o)
 {
-	bool any = o->wait_for.count || o->health || o->drain_min_ns >= 0 || o->json_logs ||
-		   o->termination_tail;
+	bool any = o->wait_for.count || o->health || o->notify || o->drain_min_ns >= 0 ||
+		   o->json_logs || o->termination_tail;
 
 	for (int kind = 0; kind < HOOK_KINDS; kind++)
 		any = any || o->hooks[kind].count;
@@ -194,7 +195,9 @@ int setup_all(struct options *o, struct termlog_facts *facts)
 	facts->exit_code = -1;
 	facts->memory_limit = -1;
 	facts->app = o->command ? base_name(o->command[0]) : NULL;
-	if (privs_init(o, error, sizeof error) == 0 && waits_init(o, error, sizeof error) == 0 &&
+	/* The first, since others copy the environment. */
+	if (notify_init(o, error, sizeof error) == 0 && privs_init(o, error, sizeof error) == 0 &&
+		waits_init(o, error, sizeof error) == 0 &&
 		hooks_init(o, facts, error, sizeof error) == 0 &&
 		ready_init(o, error, sizeof error) == 0 &&
 		logging_init(o, error, sizeof error) == 0)

@@ -22,6 +22,7 @@
 #include "log.h"
 #include "logging.h"
 #include "messages.h"
+#include "notify.h"
 #include "options.h"
 #include "outcome.h"
 #include "privs.h"
@@ -60,6 +61,8 @@ enum occasion {
 	ON_HOOKS,     /* the list of hooks is through */
 	ON_NO_HOOKS,  /* a start hook failed */
 	ON_DRAINED,   /* no connection is active any more */
+	ON_NOTIFIED,  /* the app has said something of its being ready */
+	ON_SILENT,    /* it gives no sign of life (--watchdog) */
 	ON_FEWER,     /* an orphan has ended, while what is left is waited for */
 	ON_EMPTY,     /* no process is left */
 	ON_DEADLINE,  /* the phase's time is over */
@@ -92,6 +95,8 @@ static const char occasion_names[][sizeof "another stop signal"] = {
 	[ON_HOOKS] = "hooks done",
 	[ON_NO_HOOKS] = "hook failed",
 	[ON_DRAINED] = "drained",
+	[ON_NOTIFIED] = "notified",
+	[ON_SILENT] = "watchdog",
 	[ON_FEWER] = "fewer processes",
 	[ON_EMPTY] = "all ended",
 	[ON_DEADLINE] = "time over",
@@ -140,6 +145,10 @@ static const char *unready_reason(void)
 		[DONE] = "the app has ended",
 	};
 
+	if (phase == STARTING && !hooks_is_busy(HOOK_POST_START) && !notify_is_ready())
+		return "waiting for READY=1";
+	if (phase == RUNNING && !notify_is_ready())
+		return "the app is stopping";
 	return reasons[phase];
 }
 
@@ -226,10 +235,11 @@ static enum phase start(const struct event *event)
 	return STARTING;
 }
 
+/* All that it takes to be ready? */
 static enum phase run(const struct event *event)
 {
 	(void)event;
-	return RUNNING;
+	return notify_is_ready() && !hooks_is_busy(HOOK_POST_START) ? RUNNING : STARTING;
 }
 
 static enum phase stop(const struct event *event)
@@ -369,6 +379,28 @@ static enum phase end(const struct event *event)
 		log_note(NOTE_APP_KILLED, WTERMSIG(event->status), WCOREDUMP(event->status) ? 1 : 0,
 			NULL);
 	return FINISHING;
+}
+
+/* The app hangs: what it does with the stop signal is up to it, but not for long. */
+static enum phase end_silence(const struct event *event)
+{
+	static char text[64];
+	char took[DURATION_SIZE];
+
+	(void)event;
+	(void)format_text(text, sizeof text, "watchdog: no sign of life for %s",
+		format_duration(o.watchdog_ns, took));
+	log_at(LEVEL_WARN, "%s", text);
+	facts.failure = text;
+	facts.is_silent = true;
+	facts.exit_code = EXIT_WAIT_TIMEOUT;
+	hooks_cancel(HOOK_POST_START, "the app hangs");
+	hooks_cancel(HOOK_PRE_STOP, "the app hangs");
+	watcher_end();
+	if (!facts.stop_ns)
+		begin_stop(0);
+	kill_ns = earlier_ns(kill_ns, clock_now_ns() + options_reserve_ns(&o));
+	return STOPPING;
 }
 
 static enum phase lose(const struct event *event)
@@ -575,7 +607,7 @@ static enum phase stop_rest(const struct event *event)
 static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) = {
 	[WAITING] = {
 		[ON_STOP] = stop_waiting, [ON_AGAIN] = bug, [ON_SIGNAL] = keep,
-		[ON_DRAIN] = stay,
+		[ON_DRAIN] = stay, [ON_NOTIFIED] = stay, [ON_SILENT] = stay,
 		[ON_SUSPENDED] = bug, [ON_ENDED] = bug,
 		[ON_WAITED] = prepare, [ON_NO_WAIT] = wait_in_vain,
 		[ON_HOOKS] = bug, [ON_NO_HOOKS] = bug, [ON_DRAINED] = bug,
@@ -583,7 +615,7 @@ static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) =
 	},
 	[PREPARING] = {
 		[ON_STOP] = stop_preparing, [ON_AGAIN] = bug, [ON_SIGNAL] = keep,
-		[ON_DRAIN] = stay,
+		[ON_DRAIN] = stay, [ON_NOTIFIED] = stay, [ON_SILENT] = stay,
 		[ON_SUSPENDED] = bug, [ON_ENDED] = bug,
 		[ON_WAITED] = bug, [ON_NO_WAIT] = bug,
 		[ON_HOOKS] = start, [ON_NO_HOOKS] = fail_preparing, [ON_DRAINED] = bug,
@@ -591,7 +623,7 @@ static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) =
 	},
 	[STARTING] = {
 		[ON_STOP] = stop_starting, [ON_AGAIN] = bug, [ON_SIGNAL] = pass_on,
-		[ON_DRAIN] = drain,
+		[ON_DRAIN] = drain, [ON_NOTIFIED] = run, [ON_SILENT] = end_silence,
 		[ON_SUSPENDED] = suspend_with_app, [ON_ENDED] = end,
 		[ON_WAITED] = bug, [ON_NO_WAIT] = bug,
 		[ON_HOOKS] = run, [ON_NO_HOOKS] = fail_starting, [ON_DRAINED] = bug,
@@ -599,7 +631,7 @@ static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) =
 	},
 	[RUNNING] = {
 		[ON_STOP] = stop, [ON_AGAIN] = bug, [ON_SIGNAL] = pass_on,
-		[ON_DRAIN] = drain,
+		[ON_DRAIN] = drain, [ON_NOTIFIED] = stay, [ON_SILENT] = end_silence,
 		[ON_SUSPENDED] = suspend_with_app, [ON_ENDED] = end,
 		[ON_WAITED] = bug, [ON_NO_WAIT] = bug,
 		[ON_HOOKS] = bug, [ON_NO_HOOKS] = bug, [ON_DRAINED] = bug,
@@ -607,7 +639,7 @@ static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) =
 	},
 	[DRAINING] = {
 		[ON_STOP] = stop_draining, [ON_AGAIN] = stop_again, [ON_SIGNAL] = pass_on,
-		[ON_DRAIN] = stay,
+		[ON_DRAIN] = stay, [ON_NOTIFIED] = stay, [ON_SILENT] = end_silence,
 		[ON_SUSPENDED] = suspend_with_app, [ON_ENDED] = end,
 		[ON_WAITED] = bug, [ON_NO_WAIT] = bug,
 		[ON_HOOKS] = finish_draining, [ON_NO_HOOKS] = stay, [ON_DRAINED] = finish_draining,
@@ -615,7 +647,7 @@ static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) =
 	},
 	[DRAINED] = {
 		[ON_STOP] = stop_drained, [ON_AGAIN] = bug, [ON_SIGNAL] = pass_on,
-		[ON_DRAIN] = stay,
+		[ON_DRAIN] = stay, [ON_NOTIFIED] = stay, [ON_SILENT] = end_silence,
 		[ON_SUSPENDED] = suspend_with_app, [ON_ENDED] = end,
 		[ON_WAITED] = bug, [ON_NO_WAIT] = bug,
 		[ON_HOOKS] = stay, [ON_NO_HOOKS] = stay, [ON_DRAINED] = stay,
@@ -623,7 +655,7 @@ static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) =
 	},
 	[STOPPING] = {
 		[ON_STOP] = pass_on, [ON_AGAIN] = pass_on, [ON_SIGNAL] = pass_on,
-		[ON_DRAIN] = stay,
+		[ON_DRAIN] = stay, [ON_NOTIFIED] = stay, [ON_SILENT] = stay,
 		[ON_SUSPENDED] = stay, [ON_ENDED] = end,
 		[ON_WAITED] = bug, [ON_NO_WAIT] = bug,
 		[ON_HOOKS] = stay, [ON_NO_HOOKS] = stay, [ON_DRAINED] = stay,
@@ -631,14 +663,15 @@ static enum phase (*const table[PHASES][OCCASIONS])(const struct event *event) =
 	},
 	[FINISHING] = {
 		[ON_STOP] = stop_rest, [ON_AGAIN] = pass_on, [ON_SIGNAL] = pass_on,
-		[ON_DRAIN] = stay,
+		[ON_DRAIN] = stay, [ON_NOTIFIED] = stay, [ON_SILENT] = stay,
 		[ON_SUSPENDED] = stay, [ON_ENDED] = bug,
 		[ON_WAITED] = stay, [ON_NO_WAIT] = stay,
 		[ON_HOOKS] = finish_hook, [ON_NO_HOOKS] = finish_hook, [ON_DRAINED] = stay,
 		[ON_FEWER] = count_rest, [ON_EMPTY] = leave, [ON_DEADLINE] = linger, [ON_LOST] = stay,
 	},
 	/* The last output is being written. */
-	[DONE] = {stay, stay, stay, stay, stay, stay, stay, stay, stay, stay, stay, stay, stay, stay, stay},
+	[DONE] = {stay, stay, stay, stay, stay, stay, stay, stay, stay, stay, stay, stay, stay, stay, stay,
+		stay, stay},
 };
 /* clang-format on */
 
@@ -706,7 +739,7 @@ static enum phase enter_starting(void)
 	enum hooks_progress progress = hooks_start(HOOK_POST_START, -1);
 	if (progress == HOOKS_FAILED)
 		return fail_starting(NULL);
-	return progress == HOOKS_DONE ? RUNNING : STARTING;
+	return run(NULL);
 }
 
 static enum phase enter_running(void)
@@ -852,6 +885,16 @@ static enum occasion classify_exit(pid_t pid, int status)
 	enum hooks_progress progress = hooks_child_ended(pid, status, &kind);
 	if (progress != HOOKS_IDLE)
 		return classify_hooks(progress);
+	switch (notify_child_ended(pid, status)) {
+	case NOTIFY_CHANGE:
+		return ON_NOTIFIED;
+	case NOTIFY_SILENT:
+		return ON_SILENT;
+	case NOTIFY_BUSY:
+		return ON_NOTHING;
+	case NOTIFY_IDLE:
+		break;
+	}
 	switch (watcher_child_ended(pid, status)) {
 	case WATCHER_DONE:
 		return ON_DRAINED;
@@ -877,6 +920,7 @@ static enum occasion classify_deadline(void)
 	}
 	ready_check_time(now_ns);
 	logging_check_time(now_ns);
+	notify_check_time(now_ns);
 	if (watcher_check_time(now_ns) == WATCHER_DONE)
 		return ON_DRAINED;
 	return classify_hooks(hooks_check_time(now_ns, &kind));
@@ -928,6 +972,7 @@ static void step(void)
 		earlier_ns(watcher_deadline_ns(), logging_deadline_ns()));
 
 	/* 0 asks for a look, and is earlier than anything. */
+	helpers_ns = earlier_ns(helpers_ns, notify_deadline_ns());
 	signals_next(earlier_ns(deadline_ns, helpers_ns), &event);
 	enum occasion occasion = classify(&event);
 	if (occasion != ON_NOTHING)
@@ -978,6 +1023,7 @@ int main(int argc, char **argv)
 	publish();
 	ready_start();
 	logging_start();
+	notify_start();
 	move_on(enter_waiting(), "");
 	while (phase != DONE || logging_is_busy())
 		step();

@@ -111,6 +111,8 @@ struct options {
 	const char *health;      /* "[ADDR:]PORT", or NULL */
 	const char *ready_probe; /* a target, or NULL */
 	const char *ready_file;  /* a path, or NULL */
+	bool notify;             /* the app says itself when it is ready */
+	int64_t watchdog_ns;     /* 0: none */
 
 	const char *user; /* "USER[:GROUP]", or NULL: as shim */
 	const char *caps; /* a list (privs.h), or NULL: as shim */

@@ -41,6 +41,8 @@ enum status_counter { COUNT_SIGNALS, COUNT_ORPHANS, STATUS_COUNTERS };
 struct status_page {
 	_Atomic uint32_t turn; /* the copy that is valid is turn % 2; counts up with every change */
 	_Atomic uint32_t active; /* connections, by the drain watcher */
+	_Atomic unsigned char
+		said[STATUS_TEXT_SIZE]; /* by the app (STATUS=); its reader's, no PID 1's */
 	_Atomic uint64_t counters[STATUS_COUNTERS];
 	_Atomic uint64_t copies[2][STATUS_WORDS];
 };

@@ -109,6 +109,8 @@ static void json_time(struct out *o, const char *name, int64_t wall_ns)
 /* One word for a machine, in the manner of Kubernetes' own reasons. */
 static const char *reason(const struct termlog_facts *f, bool final)
 {
+	if (f->is_silent)
+		return "Watchdog";
 	if (f->failure != NULL)
 		return "Failed";
 	if (f->out_of_time)

@@ -39,6 +39,7 @@ struct termlog_facts {
 	char detail[160];    /* "3 active connections", or "" */
 	int stop_signal;     /* that came; 0: none */
 	int64_t stop_ns;     /* when */
+	bool is_silent;      /* --watchdog: no sign of life */
 	bool out_of_time;    /* grace was spent: the rest is SIGKILLed */
 	char survivors[160]; /* their names, when out of time */
 	char killed[96]; /* "worker (31)": those, not the app, that were reaped after a SIGKILL that
@@ -76,7 +77,7 @@ size_t termlog_text(
 /* Appends the tail to a line of text: its last lines, as many as there is room for. As above. */
 size_t termlog_add_tail(const char *tail, char *buf, size_t length, size_t size);
 /* One object, valid whatever the size: fields that do not fit are left out. reason is one of
- * Completed, Error, Signalled, OOMKilled, GraceExceeded, Failed, Stopped (never ran), and Stopping
+ * Completed, Error, Signalled, OOMKilled, GraceExceeded, Watchdog, Failed, Stopped (never ran), and Stopping
  * while nothing is decided; message is the line of text. */
 size_t termlog_json(
 	const struct termlog_facts *facts, int64_t now_ns, bool final, char *buf, size_t size);

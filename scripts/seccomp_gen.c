@@ -132,6 +132,11 @@ static const struct rule logs[] = {
 	{.name = "read"},
 };
 
+/* The reader of --notify: its socket is there. */
+static const struct rule notify[] = {
+	{.name = "recvmsg"},
+};
+
 #define LIST(rules) rules, sizeof rules / sizeof *rules
 static const struct {
 	const char *name, *who;
@@ -142,6 +147,7 @@ static const struct {
 	{"SERVER", "health server", LIST(server)},
 	{"DRAIN", "drain watcher", LIST(drain)},
 	{"LOGS", "log writer", LIST(logs)},
+	{"NOTIFY", "reader of --notify", LIST(notify)},
 };
 enum { ROLES = sizeof roles / sizeof *roles };
 

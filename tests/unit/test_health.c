@@ -193,10 +193,17 @@ START_TEST(status_json)
 		"null,"
 		"\"startedAt\":null,\"uptimeSeconds\":null,"
 		"\"activeConnections\":5,\"hooks\":{\"done\":0,\"failed\":0,\"running\":\"\"}}\n");
+	strcpy(numbers.said, "\"half\" way\n");
+	s.phase[0] = 'x';
+	ck_assert_ptr_nonnull(strstr(answered(&s, "/status").body,
+		"\"running\":\"\"},\"appStatus\":\"\\\"half\\\" way\\u000a\"}\n"));
+	ANSWERS(&s, "/readyz", 503, "x\n\"half\" way \n");
 	/* The worst texts. */
+	memset(numbers.said, 1, sizeof(numbers.said) - 1);
 	memset(s.reason, 1, sizeof(s.reason) - 1);
 	memset(s.hook, 1, sizeof(s.hook) - 1);
 	ck_assert_int_eq(answered(&s, "/status").status, 200);
+	numbers.said[0] = '\0';
 	memset(s.hook, '"', sizeof(s.hook) - 1);
 	memset(s.reason, 0xff, sizeof(s.reason) - 1);
 	ck_assert_int_eq(answered(&s, "/status").status, 200);
@@ -210,7 +217,7 @@ START_TEST(metrics)
 		.hook_counts = {[HOOK_PRE_STOP] = {3, 1}, [HOOK_POST_STOP] = {0, UINT16_MAX}}};
 	struct health_reply all, least;
 
-	numbers = (struct health_numbers){UINT32_MAX, UINT64_MAX - 1, UINT64_MAX - 1, 7};
+	numbers = (struct health_numbers){UINT32_MAX, UINT64_MAX - 1, UINT64_MAX - 1, 7, ""};
 	all = answered(&s, "/metrics");
 	ck_assert_int_eq(all.status, 200);
 	ck_assert_str_eq(all.type, "text/plain; version=0.0.4; charset=utf-8");

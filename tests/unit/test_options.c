@@ -386,6 +386,8 @@ static const struct {
 	{"--termination-format xml a", "--termination-format: 'xml' is not text or json"},
 	{"--termination-on never a", "--termination-on: 'never' is not always or failure"},
 	{"--install ''", "--install: '' is not a directory"},
+	{"--watchdog 5s a", "--watchdog: is a part of --notify, which is not given"},
+	{"--watchdog x a", "--watchdog: 'x" NOT_DURATION},
 	{"--drain-now app", "--drain-now: runs no command, but 'app' was given"},
 	{"--install /x app", "--install: runs no command, but 'app' was given"},
 	{"--install /x -- -v", "--install: runs no command, but '-v' was given"},

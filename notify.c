@@ -1,0 +1,158 @@
+/*
+ * notify.c - --notify: the socket, and the child that reads it.
+ *
+ * The socket is an abstract one: it needs no directory to write to, so that it works with a
+ * read-only root and as any user. A pod's containers share those names, hence one that cannot be
+ * guessed.
+ */
+#include "notify.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "ready.h"
+#include "signals.h"
+#include "util.h"
+#include "workers.h"
+
+static struct notify_server server = {.socket = -1};
+static pid_t reader; /* 0: none runs */
+static int64_t started_ns, restart_ns = -1;
+static bool is_wanted;
+
+/* "NOTIFY_SOCKET=@shim/" and 32 digits, which are put there. */
+static int make_name(char *digits)
+{
+	static const char hex[] = "0123456789abcdef";
+	unsigned char bytes[16];
+
+	if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+		return -1;
+	for (size_t i = 0; i < sizeof bytes; i++) {
+		*digits++ = hex[bytes[i] >> 4];
+		*digits++ = hex[bytes[i] & 15];
+	}
+	return 0;
+}
+
+static int make_socket(const char *name)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t length = strlen(name);
+	const int one = 1;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	memcpy(address.sun_path + 1, name + 1, length - 1); /* a NUL for the @ */
+	length += offsetof(struct sockaddr_un, sun_path);
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &one, sizeof one) == 0 &&
+		bind(fd, (struct sockaddr *)&address, (socklen_t)length) == 0)
+		return fd;
+	return -1; /* shim ends for it */
+}
+
+int notify_init(const struct options *o, char *error, size_t size)
+{
+	static char name[] = "NOTIFY_SOCKET=@shim/0123456789abcdef0123456789abcdef";
+	static char limit[40];
+
+	is_wanted = o->notify;
+	if (!is_wanted || o->explain)
+		return 0;
+	server.watchdog_ns = o->watchdog_ns;
+	if (make_name(strrchr(name, '/') + 1) < 0 ||
+		(server.socket = make_socket(strchr(name, '@'))) < 0) {
+		(void)format_text(error, size, "--notify: %s", error_text(errno));
+		return -1;
+	}
+	(void)format_text(
+		limit, sizeof limit, "WATCHDOG_USEC=%lld", (long long)(o->watchdog_ns / 1000));
+	if (putenv(name) == 0 && (!o->watchdog_ns || putenv(limit) == 0))
+		return 0;
+	(void)format_text(error, size, "--notify: %s", error_text(ENOMEM));
+	return -1;
+}
+
+static int serve_in_worker(void *context, char *reason, size_t size)
+{
+	int status = notify_serve(context);
+
+	if (status == EXIT_SHIM)
+		(void)format_text(reason, size, "%s", error_text(errno));
+	return status;
+}
+
+void notify_start(void)
+{
+	struct work work = {.run = serve_in_worker,
+		.context = &server,
+		.keep = &server.socket,
+		.keep_count = 1,
+		.role = SEAL_NOTIFY};
+
+	restart_ns = -1;
+	if (server.socket < 0)
+		return;
+	server.page = ready_page();
+	started_ns = clock_now_ns();
+	reader = workers_start(&work);
+	if (reader > 0)
+		return;
+	reader = 0;
+	restart_ns = started_ns + NS_PER_S;
+	log_at(LEVEL_WARN, "--notify: %s; trying again", error_text(errno));
+}
+
+enum notify_progress notify_child_ended(pid_t pid, int status)
+{
+	char reason[WORKERS_REASON], name[SIGNAL_NAME_SIZE];
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+
+	if (!reader || pid != reader)
+		return NOTIFY_IDLE;
+	reader = 0;
+	workers_take_reason(pid, reason, sizeof reason);
+	if (code == NOTIFY_EXIT_READY || code == NOTIFY_EXIT_STOPPING) {
+		server.is_ready = code == NOTIFY_EXIT_READY;
+		notify_start();
+		return NOTIFY_CHANGE;
+	}
+	if (code == NOTIFY_EXIT_SILENT) {
+		server.watchdog_ns = 0; /* once */
+		notify_start();
+		return NOTIFY_SILENT;
+	}
+	log_at(LEVEL_WARN, "--notify: its reader ended (%s%s); starting it again",
+		WIFSIGNALED(status) ? "killed by " : reason,
+		WIFSIGNALED(status) ? signal_name(WTERMSIG(status), name) : "");
+	restart_ns = started_ns + NS_PER_S;
+	return NOTIFY_BUSY;
+}
+
+int64_t notify_deadline_ns(void)
+{
+	return restart_ns;
+}
+
+void notify_check_time(int64_t now_ns)
+{
+	if (restart_ns >= 0 && now_ns >= restart_ns)
+		notify_start();
+}
+
+bool notify_is_ready(void)
+{
+	return !is_wanted || server.is_ready;
+}
+
+int notify_descriptor(void)
+{
+	return server.socket;
+}
