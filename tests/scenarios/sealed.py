@@ -139,6 +139,17 @@ def the_one_that_waits(case):
 
 
 @scenario(modes=NAMED)
+def the_reader_of_notify(case):
+    init = start(case, ["--notify"])
+    app = app_of(case, init)
+    reader = first(case, init)
+    is_sealed(case, init, reader)
+    equal(len(descriptors(reader)), 2, "descriptors")
+    is_free(init, app)
+    stop(init)
+
+
+@scenario(modes=NAMED)
 def the_health_server_and_its_prober(case):
     """Three processes: one is asked, one asks, and one is a question under way."""
     network()
