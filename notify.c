@@ -28,7 +28,7 @@ static pid_t reader; /* 0: none runs */
 static int64_t started_ns, restart_ns = -1;
 static bool is_wanted;
 
-/* "NOTIFY_SOCKET=@shim/" and 32 digits, which are put there. */
+/* 32 digits. */
 static int make_name(char *digits)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -60,21 +60,21 @@ static int make_socket(const char *name)
 
 int notify_init(const struct options *o, char *error, size_t size)
 {
-	static char name[] = "NOTIFY_SOCKET=@shim/0123456789abcdef0123456789abcdef";
+	static char variable[] = "NOTIFY_SOCKET=@shim/0123456789abcdef0123456789abcdef";
+	char *name = variable + sizeof "NOTIFY_SOCKET=" - 1;
 	static char limit[40];
 
 	is_wanted = o->notify;
 	if (!is_wanted || o->explain)
 		return 0;
 	server.watchdog_ns = o->watchdog_ns;
-	if (make_name(strrchr(name, '/') + 1) < 0 ||
-		(server.socket = make_socket(strchr(name, '@'))) < 0) {
+	if (make_name(name + sizeof "@shim/" - 1) < 0 || (server.socket = make_socket(name)) < 0) {
 		(void)format_text(error, size, "--notify: %s", error_text(errno));
 		return -1;
 	}
 	(void)format_text(
 		limit, sizeof limit, "WATCHDOG_USEC=%lld", (long long)(o->watchdog_ns / 1000));
-	if (putenv(name) == 0 && (!o->watchdog_ns || putenv(limit) == 0))
+	if (putenv(variable) == 0 && (!o->watchdog_ns || putenv(limit) == 0))
 		return 0;
 	(void)format_text(error, size, "--notify: %s", error_text(ENOMEM));
 	return -1;

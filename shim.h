@@ -118,7 +118,7 @@ struct options {
 	const char *caps; /* a list (privs.h), or NULL: as shim */
 	bool no_new_privs;
 
-	const char *check; /* --check: a target */
+	const char *check;        /* --check: a target */
 	int64_t check_timeout_ns; /* --check's or --drain-now's; < 0: not given */
 	bool explain;
 

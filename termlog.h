@@ -77,8 +77,8 @@ size_t termlog_text(
 /* Appends the tail to a line of text: its last lines, as many as there is room for. As above. */
 size_t termlog_add_tail(const char *tail, char *buf, size_t length, size_t size);
 /* One object, valid whatever the size: fields that do not fit are left out. reason is one of
- * Completed, Error, Signalled, OOMKilled, GraceExceeded, Watchdog, Failed, Stopped (never ran), and Stopping
- * while nothing is decided; message is the line of text. */
+ * Completed, Error, Signalled, OOMKilled, GraceExceeded, Watchdog, Failed, Stopped (never ran), and
+ * Stopping while nothing is decided; message is the line of text. */
 size_t termlog_json(
 	const struct termlog_facts *facts, int64_t now_ns, bool final, char *buf, size_t size);
 
