@@ -7,7 +7,10 @@
 #undef main
 
 #include <check.h>
+#include <signal.h>
 #include <stdlib.h>
+
+#include "options.h"
 
 static bool app_lives_in(enum phase p)
 {
@@ -16,13 +19,15 @@ static bool app_lives_in(enum phase p)
 
 START_TEST(every_cell_is_decided)
 {
+	for (int a = UNDECIDED + 1; a < ACTIONS; a++)
+		ck_assert_msg(actions[a] != NULL, "action %d", a);
 	for (int p = 0; p < PHASES; p++) {
 		ck_assert_ptr_nonnull(phase_names[p]);
 		ck_assert_ptr_nonnull(entries[p]);
 		for (int e = 0; e < OCCASIONS; e++) {
 			ck_assert_ptr_nonnull(occasion_names[e]);
 			ck_assert_msg(
-				table[p][e] != NULL, "%s + %s", phase_names[p], occasion_names[e]);
+				table[p][e] != UNDECIDED, "%s + %s", phase_names[p], occasion_names[e]);
 		}
 	}
 }
@@ -31,27 +36,29 @@ END_TEST
 START_TEST(signals_are_expected_until_the_end)
 {
 	for (int p = 0; p < DONE; p++)
-		ck_assert_msg(table[p][ON_SIGNAL] != bug, "%s", phase_names[p]);
+		ck_assert_msg(table[p][ON_SIGNAL] != BUG, "%s", phase_names[p]);
 	for (int p = 0; p < DONE; p++)
-		ck_assert_msg(table[p][ON_STOP] != bug, "%s", phase_names[p]);
+		ck_assert_msg(table[p][ON_STOP] != BUG, "%s", phase_names[p]);
 	for (int p = 0; p < DONE; p++) /* whoever it is that asks, and whenever */
-		ck_assert_msg(table[p][ON_DRAIN] != bug, "%s", phase_names[p]);
+		ck_assert_msg(table[p][ON_DRAIN] != BUG, "%s", phase_names[p]);
 }
 END_TEST
 
 START_TEST(the_app_may_end_whenever_it_lives)
 {
 	for (int p = 0; p < PHASES; p++)
-		ck_assert_msg((table[p][ON_ENDED] == end) == app_lives_in((enum phase)p), "%s",
+		ck_assert_msg((table[p][ON_ENDED] == END) == app_lives_in((enum phase)p), "%s",
 			phase_names[p]);
 }
 END_TEST
 
 START_TEST(only_running_is_ready)
 {
-	for (phase = 0; phase < PHASES; phase++)
-		ck_assert_msg(
-			(unready_reason() == NULL) == (phase == RUNNING), "%s", phase_names[phase]);
+	struct life life = {.phase = 0};
+
+	for (; life.phase < PHASES; life.phase++)
+		ck_assert_msg((unready_reason(&life) == NULL) == (life.phase == RUNNING), "%s",
+			phase_names[life.phase]);
 }
 END_TEST
 
