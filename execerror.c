@@ -237,8 +237,7 @@ static void explain_size(char **argv, char *reason, size_t size)
 		"%s: arguments and environment are %llu bytes (limit %llu), the longest string "
 		"%llu "
 		"(limit %lu)",
-		error_text(E2BIG), total, limit, longest,
-		32UL * getauxval(AT_PAGESZ));
+		error_text(E2BIG), total, limit, longest, 32UL * getauxval(AT_PAGESZ));
 }
 
 /* Where the program is: its own path, or the first file of that name in $PATH. */

@@ -265,14 +265,15 @@ static void write_json(int fd, struct line *line, enum level level)
 {
 	static const char levels[LEVELS][8] = {"error", "warning", "info", "debug", "trace"};
 	char text[LINE_MAX_BYTES + 256], time[TIME_SIZE];
-	struct out o = {.buf = text, .limit = sizeof text, .closers = 3};
+	static const char end[] = {'"', '}', '\n'};
+	struct out o = {.buf = text, .limit = sizeof text, .closers = sizeof end};
 
 	line->text[line->length] = '\0';
 	out_format(&o, "{\"time\":\"%s\",\"level\":\"%s\",\"source\":\"shim\",\"message\":\"",
 		format_time(clock_wall_ns(), time), levels[level]);
 	out_part(&o, line->text, true, LINE_MAX_BYTES);
-	memcpy(text + o.length, "\"}\n", 3);
-	write_line(fd, text, o.length + 3);
+	memcpy(text + o.length, end, sizeof end);
+	write_line(fd, text, o.length + sizeof end);
 }
 
 static void end_line(struct line *line, enum level level)
