@@ -123,6 +123,7 @@ PACKAGES_CHECK = $(PACKAGES_BUILD) check libcap-dev pkg-config python3 strace ut
 	nginx-light openssl iproute2 python3-yaml wrk zsh fish libsystemd-dev systemd
 PACKAGES_REAL  = $(PACKAGES_BUILD) python3 util-linux nginx-light apache2 postgresql redis-server \
 	gunicorn uvicorn nodejs openjdk-17-jdk-headless haproxy caddy php-fpm celery python3-redis \
+	uwsgi-core uwsgi-plugin-python3 puma unicorn \
 	sudo cron supervisor tmux gdb
 PACKAGES_DEMO  = $(PACKAGES_BUILD) python3 util-linux
 PACKAGES_FUZZ  = $(PACKAGES_BUILD) clang libclang-rt-dev
