@@ -137,8 +137,9 @@ static enum verdict apply(
 	}
 	if (!value)
 		value = "";
-	if (row->read && !row->read(p->o, row, value))
-		return fail(p, "%s: '%s' is not %s", spelled, show(value, shown), row->expected);
+	if (!options_read(p->o, row, value))
+		return fail(p, "%s: '%s' is not %s", spelled, show(value, shown),
+			options_expected(row));
 	return (enum verdict)row->verdict;
 }
 

@@ -27,7 +27,7 @@ enum takes {
 /* "a, b or c" as "a b c"; false when it is anything else. */
 static bool words_of(const struct row *row, char words[WORDS_SIZE])
 {
-	const char *p = row->expected ? row->expected : "";
+	const char *p = options_expected(row);
 	size_t length = 0;
 
 	while (islower((unsigned char)*p) && length + 2 < WORDS_SIZE) {
@@ -225,7 +225,7 @@ static void print_zsh_option(const struct row *row, char letter)
 	char words[WORDS_SIZE];
 	enum takes takes = takes_of(row, words);
 	bool is_repeatable = strstr(row->help, "repeatable") ||
-			     (row->expected && strstr(row->expected, "one too many"));
+			     strstr(options_expected(row), "one too many");
 
 	fputs(is_repeatable ? "  '*" : "  '", stdout);
 	if (!is_repeatable && *row->shorts) {

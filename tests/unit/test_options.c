@@ -9,6 +9,7 @@
 
 #include "log.h"
 #include "options.h"
+#include "options_table.h"
 #include "util.h"
 
 enum { ARGUMENTS = 16, ERROR_SIZE = 512 };
@@ -612,6 +613,20 @@ START_TEST(help_tells_no_lies)
 }
 END_TEST
 
+/* C drops the NUL of a string that just fits. */
+START_TEST(rows_are_strings)
+{
+	size_t count;
+	const struct row *rows = options_rows(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		ck_assert_ptr_nonnull(memchr(rows[i].usage, '\0', sizeof rows[i].usage));
+		ck_assert_ptr_nonnull(memchr(rows[i].help, '\0', sizeof rows[i].help));
+		ck_assert_ptr_nonnull(memchr(rows[i].shorts, '\0', sizeof rows[i].shorts));
+	}
+}
+END_TEST
+
 START_TEST(version_and_license)
 {
 	char text[4096] = "";
@@ -656,6 +671,7 @@ int main(void)
 	tcase_add_test(tcase, environment_word_limit);
 	tcase_add_test(tcase, help);
 	tcase_add_test(tcase, help_tells_no_lies);
+	tcase_add_test(tcase, rows_are_strings);
 	tcase_add_test(tcase, version_and_license);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
