@@ -65,10 +65,8 @@ static ssize_t diag_receive(struct sockets *s)
 	}
 }
 
-static int diag_list(struct sockets *s, uint8_t family, sockets_visit *visit, void *context)
+static int diag_read(struct sockets *s, sockets_visit *visit, void *context)
 {
-	if (diag_request(s, family) < 0)
-		return -1;
 	for (;;) {
 		size_t offset = 0;
 		ssize_t n = diag_receive(s);
@@ -92,6 +90,30 @@ static int diag_list(struct sockets *s, uint8_t family, sockets_visit *visit, vo
 			}
 		} while (part != DIAG_END);
 	}
+}
+
+/* The kernel goes on with a list as it is read, and answers EBUSY to whoever asks for another one
+ * meanwhile: what is left of one that failed is read to its end, as far as it is there at once. */
+static void diag_drop_rest(struct sockets *s)
+{
+	enum { AT_MOST = 10000 };
+
+	for (int i = 0; i < AT_MOST; i++)
+		if (recv(s->diag, s->buffer, sizeof(s->buffer), MSG_DONTWAIT) < 0 &&
+			errno != EINTR && errno != ENOBUFS)
+			return;
+}
+
+static int diag_list(struct sockets *s, uint8_t family, sockets_visit *visit, void *context)
+{
+	if (diag_request(s, family) < 0)
+		return -1;
+	if (diag_read(s, visit, context) == 0)
+		return 0;
+	int error = errno;
+	diag_drop_rest(s);
+	errno = error;
+	return -1;
 }
 
 /* The whole file from its start, line by line; what is behind the last whole line stays for the
