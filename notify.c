@@ -64,9 +64,9 @@ int notify_init(const struct options *o, char *error, size_t size)
 	char *name = variable + sizeof "NOTIFY_SOCKET=" - 1;
 	static char limit[40];
 
-	is_wanted = o->notify;
-	if (!is_wanted || o->explain)
+	if (o->explain)
 		return 0;
+	is_wanted = true;
 	server.watchdog_ns = o->watchdog_ns;
 	if (make_name(name + sizeof "@shim/" - 1) < 0 || (server.socket = make_socket(name)) < 0) {
 		(void)format_text(error, size, "--notify: %s", error_text(errno));

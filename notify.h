@@ -10,11 +10,12 @@
 #include "shim.h"
 #include "status.h"
 
-/* Makes the socket and names it in the environment, if the options ask for it; once, before
- * anything starts. 0, or -1 with one line in error. */
+/* If the options ask for it: makes the socket and names it in the environment; once, before
+ * anything starts. Not called in a plain life, which pays for nothing of it. 0, or -1 with one line
+ * in error. */
 int notify_init(const struct options *o, char *error, size_t size);
 
-/* Starts the child, if there is to be one. */
+/* Starts the child. */
 void notify_start(void);
 
 enum notify_progress {

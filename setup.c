@@ -196,7 +196,8 @@ int setup_all(struct options *o, struct termlog_facts *facts)
 	facts->memory_limit = -1;
 	facts->app = o->command ? base_name(o->command[0]) : NULL;
 	/* The first, since others copy the environment. */
-	if (notify_init(o, error, sizeof error) == 0 && privs_init(o, error, sizeof error) == 0 &&
+	if ((!o->notify || notify_init(o, error, sizeof error) == 0) &&
+		privs_init(o, error, sizeof error) == 0 &&
 		waits_init(o, error, sizeof error) == 0 &&
 		hooks_init(o, facts, error, sizeof error) == 0 &&
 		ready_init(o, error, sizeof error) == 0 &&

@@ -316,7 +316,8 @@ static void begin(struct life *life)
 	publish(life);
 	ready_start();
 	logging_start();
-	notify_start();
+	if (life->o.notify)
+		notify_start();
 	enum phase next = starting_enter_waiting(life);
 	publish(life);
 	move_on(life, next, "");
