@@ -47,7 +47,7 @@ CFLAGS_musl  = $(SMALL) -fPIE -fstack-protector-strong -fomit-frame-pointer -ffu
 	-fdata-sections -fno-asynchronous-unwind-tables -nostdinc -isystem $(MUSL_INCLUDE) \
 	-isystem $(shell $(CC) -print-file-name=include) -isystem build/linux-headers
 # Each byte of a log goes through it.
-FAST_records.o = -O2
+FAST_records.o = -Os
 FAST_jsonline.o = -O2
 LINK_musl    = $(CC) -nostdlib -static-pie $(LDFLAGS) \
 	-Wl,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code,--gc-sections,--build-id=none \
