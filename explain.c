@@ -175,7 +175,7 @@ static void say_warnings(const struct options *o)
 	if (o->drain_min_ns >= 0 && !o->health)
 		say("warning: --drain without --health: nothing tells load balancers to stop "
 		    "sending\n");
-	if (o->health && !o->ready_probe)
+	if (o->health && !o->ready_probe && !o->notify)
 		say("warning: --health without --ready-probe: /readyz cannot see whether the app "
 		    "answers\n");
 	if (o->termination_tail && o->termination_none)

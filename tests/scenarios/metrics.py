@@ -187,10 +187,15 @@ def scraping_wakes_nobody(case):
     init = case.start(["signals", "15", "6"], opts=HEALTH)
     init.line("^ready")
     becomes(PORT, "/readyz", 200)
-    before = switches(init.pid)
-    for _ in range(50):
-        metrics()
-    equal(switches(init.pid), before)
+
+    def sleeps_through(scrapes):
+        before = switches(init.pid)
+        for _ in range(scrapes):
+            metrics()
+        return switches(init.pid) == before
+
+    eventually(lambda: sleeps_through(5), "the start is over")
+    check(sleeps_through(50), "it is not woken")
     init.signal(TERM)
     equal(init.wait(), 6)
 

@@ -302,10 +302,15 @@ def idle(case):
     init = case.start(app(case, "READY=1"), opts=["--notify", *HEALTH])
     init.line("^ready")
     becomes(PORT, "/readyz", 200)
-    pids = [init.pid, *proc_children(init.pid)]
-    before = [switches(pid) for pid in pids]
-    time.sleep(2)
-    equal([switches(pid) for pid in pids], before)
+
+    def stay_asleep(seconds):
+        pids = [init.pid, *proc_children(init.pid)]
+        before = [switches(pid) for pid in pids]
+        time.sleep(seconds)
+        return [switches(pid) for pid in pids] == before
+
+    eventually(lambda: stay_asleep(0.5), "the start is over")
+    check(stay_asleep(2), "nobody wakes up")
     init.signal(TERM)
     equal(init.wait(), 6)
 
