@@ -218,22 +218,12 @@ static bool kernel_tells_status(void)
 	return true;
 }
 
-/* Helpers that were forked while shim reaped have no pidfd. None is reaped yet, so the numbers are
- * theirs. */
-static void hold_children(void)
-{
-	for (size_t i = 0; i < child_slots; i++)
-		if (children[i].pid && !children[i].ended && children[i].pidfd < 0)
-			children[i].pidfd = (int)syscall(SYS_pidfd_open, children[i].pid, 0);
-}
-
 /* From here on what ends is gone at once; what ended before is still for wait4() to fetch. */
 static void let_kernel_reap(void)
 {
 	uint64_t wanted = taken & ~SIGNAL_BIT(SIGCHLD);
 
 	kernel_reaping_allowed = false; /* one try */
-	hold_children();
 	if (!kernel_tells_status())
 		return;
 	signal_fd =
