@@ -289,8 +289,10 @@ def a_frozen_container_is_not_silent(case):
     for pid in children:
         os.kill(pid, signal.SIGSTOP)
     time.sleep(4)
-    for pid in children:
+    waking = list(readers(init))  # first, so that it finds nothing that the app has sent since
+    for pid in waking + [pid for pid in children if pid not in waking]:
         os.kill(pid, signal.SIGCONT)
+        time.sleep(0.3)
     init.line("^through", timeout=20)
     init.signal(TERM)
     equal(init.wait(), 6)
