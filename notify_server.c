@@ -139,7 +139,7 @@ int notify_serve(const struct notify_server *s)
 		bool has_come = wait_until(s->socket, due_ns);
 		int64_t now_ns = clock_now_ns();
 
-		/* Much too late means that the container was frozen, the app with it. */
+		/* Much too late means that all stood still (a paused machine), the app with it. */
 		if (!has_come && now_ns < due_ns + s->watchdog_ns / 2 + NS_PER_S)
 			return NOTIFY_EXIT_SILENT;
 		ssize_t length = has_come ? receive(s->socket, buf) : 0;
