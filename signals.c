@@ -271,7 +271,9 @@ pid_t signals_fork(void)
 		return 0;
 	}
 	int error = errno;
-	int pidfd = pid > 0 && kernel_reaps ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	/* Or it may come to do so: one child without a pidfd would keep it from that. */
+	bool needs_pidfd = kernel_reaps || kernel_reaping_allowed;
+	int pidfd = pid > 0 && needs_pidfd ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 	if (pid > 0 && signals_watch(pid, pidfd) < 0) {
 		(void)kill(pid, SIGKILL); /* too many; it is an orphan to us then */
 		if (pidfd >= 0)
