@@ -70,6 +70,7 @@ static bool kernel_reaping_allowed;
 static bool orphans_are_said;
 static int signal_fd = -1; /* open while the kernel reaps */
 static unsigned signals_in_a_row;
+static uint64_t heard; /* which they were, since the last look at the others */
 
 static void set_sigchld(void (*disposition)(int))
 {
@@ -527,18 +528,36 @@ static bool find_unseen(struct event *event)
 
 /*
  * Somebody may send signals faster than they can be passed on. The kernel hands out the lowest
- * number first, so SIGCHLD might never come, and no wait would ever end for its deadline: hence a
- * look at the children now and then, and a deadline that has come is told after one signal more.
+ * number first, so SIGCHLD or the stop signal might never come, and no wait would ever end for its
+ * deadline: hence a look at the children and at the other signals now and then, and a deadline that
+ * has come is told after one signal more.
  */
 static bool is_overdue(int64_t deadline_ns)
 {
+	return signals_in_a_row && deadline_ns > 0 && clock_now_ns() >= deadline_ns;
+}
+
+static bool is_flooded(void)
+{
 	enum { LOOK_EVERY = 256 };
 
-	if (signals_in_a_row == 0)
+	return signals_in_a_row && signals_in_a_row % LOOK_EVERY == 0;
+}
+
+/* One that none of the flood is. */
+static bool take_unheard(struct event *event)
+{
+	static const struct timespec at_once;
+	uint64_t others = taken & ~heard & ~SIGNAL_BIT(SIGCHLD);
+	siginfo_t info;
+	long signo = syscall(SYS_rt_sigtimedwait, &others, &info, &at_once, sizeof others);
+
+	heard = 0;
+	if (signo <= 0)
 		return false;
-	if (signals_in_a_row % LOOK_EVERY == 0 && signal_fd < 0)
-		reap_pending = true;
-	return deadline_ns > 0 && clock_now_ns() >= deadline_ns;
+	note_signal((int)signo);
+	return signal_event(
+		(int)signo, info.si_code, (uint32_t)info.si_pid, info.si_value.sival_int, event);
 }
 
 static void next_event(int64_t deadline_ns, struct event *event)
@@ -546,6 +565,11 @@ static void next_event(int64_t deadline_ns, struct event *event)
 	bool overdue = is_overdue(deadline_ns);
 
 	*event = (struct event){.kind = EVENT_DEADLINE};
+	if (is_flooded()) {
+		reap_pending = reap_pending || signal_fd < 0;
+		if (take_unheard(event))
+			return;
+	}
 	for (;;) {
 		if (pidfds_pending && find_unseen(event))
 			return;
@@ -564,6 +588,8 @@ void signals_next(int64_t deadline_ns, struct event *event)
 	next_event(deadline_ns, event);
 	bool is_signal = event->kind == EVENT_SIGNAL || event->kind == EVENT_MESSAGE;
 	signals_in_a_row = is_signal ? signals_in_a_row + 1 : 0;
+	if (is_signal)
+		heard |= SIGNAL_BIT(event->signo);
 }
 
 uint64_t signals_take_pending(uint64_t set)

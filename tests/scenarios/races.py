@@ -91,6 +91,17 @@ def a_flood_of_signals_hides_no_end(case):
         equal(init.wait(20), 137)
 
 
+@scenario(modes=("pid1", "plain", "kernel"), limit=40)
+def a_flood_of_signals_holds_back_no_stop(case):
+    """Nor does the kernel ever come to SIGTERM by itself."""
+    init = case.start(["signals", "15", "6"])
+    init.line("^ready")
+    with Flood(case, init):
+        init.line("^got 10$", count=3)
+        init.signal(signal.SIGTERM)
+        equal(init.wait(20), 6)
+
+
 @scenario(modes=("pid1", "plain", "kernel", "sub"), limit=40)
 def a_flood_of_signals_stops_no_clock(case):
     """The budget ends while signals are pending all the time."""
