@@ -68,11 +68,11 @@ def die_with_parent():
 
 
 def reset_libc_signals():
-    """glibc's posix_spawn, which make uses, leaves its own two signals ignored, and libc's own calls
-    cannot change them back."""
+    """A shell starts what is in its background with INT and QUIT ignored. glibc's posix_spawn, which
+    make uses, leaves its own two signals ignored, and libc's own calls cannot change them back."""
     number = {"x86_64": 13, "aarch64": 134}.get(platform.machine())
     default = ctypes.create_string_buffer(64)  # all zeroes: SIG_DFL in any layout
-    for signo in (32, 33) if number else ():
+    for signo in (signal.SIGINT, signal.SIGQUIT, 32, 33) if number else ():
         LIBC.syscall(number, signo, default, None, 8)
 
 

@@ -94,6 +94,8 @@ def timeout_around_the_app(case):
     timeout = f"{tool('timeout')} 100 {case.payload} slow 15 300 6"
     init = case.start(timeout.split())
     init.line("^ready")
+    # Before it waits it may not know its child yet, and leaves with 143 by itself.
+    eventually(lambda: proc_status(init.app()).get("State", "?")[0] == "S", "timeout waits")
     init.signal(TERM)
     equal(init.wait(), 6)
     check("flushed" in init.lines(), init.out)
