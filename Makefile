@@ -127,7 +127,7 @@ PACKAGES_REAL  = $(PACKAGES_BUILD) python3 util-linux nginx-light apache2 postgr
 	sudo cron supervisor tmux gdb
 PACKAGES_DEMO  = $(PACKAGES_BUILD) python3 util-linux
 PACKAGES_FUZZ  = $(PACKAGES_BUILD) clang libclang-rt-dev
-PACKAGES_LINT  = $(PACKAGES_BUILD) check libcap-dev clang clang-tidy clang-format cppcheck shellcheck mandoc
+PACKAGES_LINT  = $(PACKAGES_BUILD) check libcap-dev clang libclang-rt-dev clang-tidy clang-format cppcheck shellcheck mandoc
 
 ASAN       = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 UNIT_TESTS = $(basename $(notdir $(wildcard tests/unit/test_*.c)))
