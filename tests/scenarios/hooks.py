@@ -91,7 +91,8 @@ def told(case, kind, app=APP, stop=True, opts=(), want=None):
     init = case.start(app, opts=[f"--{kind}", f"sh -c 'env >{out}'", *opts], env=ENV)
     if stop:
         init.line("^ready")
-        init.quiet(0.1)
+        if "start" in kind:
+            eventually(lambda: "SHIM_REASON" in read(out), "the hook has told")
         init.signal(TERM)
     status = init.wait()
     if want is not None:
