@@ -454,8 +454,11 @@ static bool read_status(struct child *child, struct event *event)
 {
 	struct pidfd_info_64 info = {.mask = PIDFD_INFO_EXIT_BIT};
 
-	if (ask_pidfd(child->pidfd, &info) < 0 || !(info.mask & PIDFD_INFO_EXIT_BIT))
+	if (ask_pidfd(child->pidfd, &info) < 0 || !(info.mask & PIDFD_INFO_EXIT_BIT)) {
+		reap_ourselves(); /* it would not tell of the next one either, and that may be the
+				     app */
 		return lost_event(child, event);
+	}
 	note_reaped(child->pid, info.exit_code, false);
 	return exit_event(child, info.exit_code, event);
 }
