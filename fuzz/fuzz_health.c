@@ -212,6 +212,8 @@ static void set_status(struct script *s)
 	status.was_running = status.is_ready;
 	text = script_bytes(s, 40, &length);
 	memcpy(status.reason, text, length);
+	if (status.reason[0] == 'H') /* "HTTP/1.1 " as a body would look like the next answer */
+		status.reason[0] = 'h';
 	status_publish(page, &status);
 }
 
