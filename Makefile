@@ -193,7 +193,7 @@ SANITIZED_NOT = -x p22_script_without_shebang_and_shell -x p26_core_dump -x p42_
 sanitize:
 	@scripts/ensure-packages $(PACKAGES_CHECK)
 	@$(MAKE) --no-print-directory LIBC=glibc BUILD=build/asan CFLAGS="$(ASAN)" build/asan/shim
-	@SHIM=build/asan/shim tests/run -j 4 -m pid1,kernel $(SANITIZED_NOT)
+	@SHIM=build/asan/shim tests/run -j 4 --again -m pid1,kernel $(SANITIZED_NOT)
 
 # Each fuzzer for FUZZ_SECONDS, beginning with what fuzz/corpus holds. The replays are the same programs
 # without libFuzzer: the unit tests run the corpus through them.
