@@ -23,7 +23,7 @@ static bool leads_group;    /* the app leads a process group of its own */
 static bool has_left_group; /* the app is in another one by now, and maybe not alone in its own */
 static bool group_was_told; /* a stop signal reached the whole group */
 static bool all_were_told;
-static bool has_complained; /* of a signal that could not be sent */
+static char refused[192]; /* why a signal could not be sent; "": it has not happened */
 
 void forward_start(pid_t pid, enum placement placed)
 {
@@ -135,17 +135,24 @@ static const char *explain_refusal(char *buf, size_t size)
  * be refused alike. */
 static void complain(int signo, int error)
 {
-	char reason[96] = "";
+	char reason[96] = "", name[SIGNAL_NAME_SIZE];
 
 	if (error == ESRCH) {
 		log_note(NOTE_FORWARD_GONE, signo, 0, NULL);
 		return;
 	}
-	if (has_complained)
+	if (*refused)
 		return;
-	has_complained = true;
-	log_note(NOTE_FORWARD_FAILED, signo, error,
-		error == EPERM ? explain_refusal(reason, sizeof reason) : reason);
+	if (error == EPERM)
+		(void)explain_refusal(reason, sizeof reason);
+	(void)format_text(refused, sizeof refused, "cannot pass on %s: %s%s",
+		signal_name(signo, name), error_text(error), reason);
+	log_note(NOTE_FORWARD_FAILED, signo, error, reason);
+}
+
+const char *forward_refused(void)
+{
+	return *refused ? refused : NULL;
 }
 
 int forward_send(const struct options *o, int signo)

@@ -29,6 +29,9 @@ void forward_stop(const struct options *o, int signo);
 /* Continues those in the scope that are stopped. Reads all of /proc, so only when there is time. */
 void forward_continue(const struct options *o);
 
+/* Why a signal could not be passed on, for the termination message; NULL: none was refused. */
+const char *forward_refused(void);
+
 /* signo for what the app left behind, but not for those that have had the stop signal already. */
 void forward_rest(int signo);
 

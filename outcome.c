@@ -27,8 +27,9 @@ int outcome_status(const struct options *o, const struct termlog_facts *facts, i
 		return 0; /* catatonit -P: a stop is all that can happen */
 
 	int code = outcome_code(facts->status);
+	/* If what was behind a shell had to be killed, its death by the signal says nothing. */
 	if (o->clean_stop && sent_stop && code == EXIT_SIGNALLED + sent_stop &&
-		!facts->survivors[0]) /* what was behind a shell had to be killed */
+		(WIFEXITED(facts->status) || !facts->survivors[0]))
 		return 0;
 	/* Signal 128 and up do not exist, so code is at most 128 + 64. */
 	return o->expect[code] >= 0 ? o->expect[code] : code;

@@ -162,6 +162,7 @@ enum phase stopping_enter(struct life *life)
 	/* First, for what the app writes when it is told must not meet what shim writes. */
 	termlog_write(&life->facts, false);
 	forward_stop(&life->o, life->sent_stop_signal);
+	life->facts.refused = forward_refused();
 	life->deadline_ns = earlier_ns(clock_now_ns() + CONTINUE_AFTER_NS, life->kill_ns);
 	return STOPPING;
 }

@@ -39,6 +39,7 @@ struct termlog_facts {
 	char detail[160];    /* "3 active connections", or "" */
 	int stop_signal;     /* that came; 0: none */
 	int64_t stop_ns;     /* when */
+	const char *refused; /* why the app was not sent a signal; or NULL */
 	bool is_silent;      /* --watchdog: no sign of life */
 	bool out_of_time;    /* grace was spent: the rest is SIGKILLed */
 	char survivors[160]; /* their names, when out of time */

@@ -178,6 +178,10 @@ size_t termlog_text(
 			is_before ? " before" : " after");
 		out_format(&o, " (%s)", signal_name(f->stop_signal, name));
 	}
+	if (f->refused != NULL) {
+		out_put(&o, "; ", 2);
+		put_text(&o, f->refused);
+	}
 	if (f->survivors[0] != '\0') {
 		out_format(&o, "; still alive: ");
 		put_text(&o, f->survivors);

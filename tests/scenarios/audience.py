@@ -11,6 +11,7 @@ from harness import (
     equal,
     eventually,
     proc_status,
+    read,
     scenario,
     tool,
 )
@@ -133,6 +134,8 @@ def p15_grace_still_ends_it(case):
     eventually(lambda: proc_status(init.app()).get("Uid", "0").startswith("65534"), "the user")
     init.signal(TERM)
     equal(init.wait(), 137)
+    check("cannot pass on SIGTERM: Operation not permitted (" in read(log), read(log))
+    check("CAP_KILL is missing" in read(log), read(log))
 
 
 @scenario()

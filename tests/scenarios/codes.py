@@ -189,6 +189,20 @@ def p23_clean_stop(case):
 
 
 @scenario()
+def p23_clean_stop_leaves_something(case):
+    """A shell with a handler has decided to end, whatever it started in that very moment and left
+    behind; one that the signal killed has not."""
+    for handler, want in (("trap 'exit 143' TERM;", 0), ("", 143)):
+        script = f"{handler} {case.payload} slow 15 60000 0 & wait"
+        init = case.start(["/bin/sh", "-c", script], opts=["--clean-stop", "--linger", "200ms"])
+        init.line("^ready")
+        init.signal(TERM)
+        equal(init.wait(), want, f"{handler!r}")
+        check("payload" in init.err, init.err)
+        case.close()
+
+
+@scenario()
 def p23_clean_stop_with_another_signal(case):
     init = case.start(["signals", "3", "131"], opts=["--clean-stop", "--stop-signal", "QUIT"])
     init.line("^ready")
