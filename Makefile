@@ -120,7 +120,8 @@ build/linux-headers:
 PACKAGES_BUILD = gcc make musl-tools linux-libc-dev libbearssl-dev libseccomp-dev
 PACKAGES_CHECK = $(PACKAGES_BUILD) check libcap-dev pkg-config python3 strace util-linux procps mandoc \
 	shellcheck tini dumb-init catatonit busybox-static docker.io runc podman \
-	nginx-light openssl iproute2 python3-yaml wrk zsh fish libsystemd-dev systemd
+	nginx-light openssl iproute2 python3-yaml wrk zsh fish libsystemd-dev systemd \
+	nodejs openjdk-17-jdk-headless prometheus
 PACKAGES_REAL  = $(PACKAGES_BUILD) python3 util-linux nginx-light apache2 postgresql redis-server \
 	gunicorn uvicorn nodejs openjdk-17-jdk-headless haproxy caddy php-fpm celery python3-redis \
 	uwsgi-core uwsgi-plugin-python3 puma unicorn \

@@ -48,7 +48,8 @@ def churn(case):
 def wrapped(case, init):
     """Numbers have been used again, a dozen times."""
     init.line("^round [1-9]000$", timeout=60)
-    numbers = [int(proc_status(p)["NSpid"].split()[-1]) for p in init.processes() if proc_status(p)]
+    every = [proc_status(p).get("NSpid") for p in init.processes()]  # None: it has just ended
+    numbers = [int(ids.split()[-1]) for ids in every if ids]
     check(max(numbers) < FEW, numbers)
 
 
