@@ -903,30 +903,44 @@ START_TEST(live_watch_busy_until_max)
 }
 END_TEST
 
+/* Answers five requests, each after longer than idle; true when the next one came at once, as far
+ * as a busy machine let it. */
+static bool answer_slowly(struct pair p)
+{
+	bool at_once = true;
+
+	for (int i = 0; i < 5; i++) {
+		nanosleep(&(struct timespec){.tv_nsec = 700 * MS}, NULL);
+		int64_t begun_ns = clock_now_ns();
+		move_bytes(p.server, p.client);
+		if (i < 4)
+			move_bytes(p.client, p.server);
+		at_once = at_once && clock_now_ns() - begun_ns < 100 * MS;
+	}
+	return at_once;
+}
+
 /* A client that sends the next request at once to a server that takes longer than idle: in one tick
  * of the kernel's clock the answer goes and the request comes. */
 START_TEST(live_watch_slow_and_back_to_back)
 {
 	struct drain_options o = plain();
 	struct pair p;
-	int a;
-	double took;
+	int a, status = -1;
+	double took = 0;
 
 	LIVE();
 	a = server(AF_INET, 8001);
 	p = connection(a, AF_INET, 8001);
 	o.idle_ns = 300 * MS;
-	move_bytes(p.client, p.server);
-	LATER(
-		busy, 0, for (int i = 0; i < 5; i++) {
-			nanosleep(&(struct timespec){.tv_nsec = 700 * MS}, NULL);
-			move_bytes(p.server, p.client);
-			if (i < 4)
-				move_bytes(p.client, p.server);
-		});
-	o.start_ns = clock_now_ns();
-	took = watch(o);
-	waitpid(busy, NULL, 0);
+	for (int tries = 0; tries < 5 && status != 0; tries++) {
+		move_bytes(p.client, p.server);
+		LATER(busy, 0, _exit(answer_slowly(p) ? 0 : 1));
+		o.start_ns = clock_now_ns();
+		took = watch(o);
+		waitpid(busy, &status, 0);
+	}
+	ck_assert_msg(status == 0, "the machine is too busy");
 	ck_assert_msg(took > 3.4 && took < 6, "%.2f", took);
 	hang_up(p);
 	close(a);
