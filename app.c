@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "children.h"
 #include "compat.h"
 #include "descriptors.h"
 #include "forward.h"
@@ -17,6 +18,7 @@
 #include "privs.h"
 #include "procs.h"
 #include "ready.h"
+#include "signals.h"
 #include "spawn.h"
 #include "terminal.h"
 #include "termlog.h"
@@ -88,7 +90,7 @@ pid_t app_start(const struct options *o, int *status, char *reason, size_t size)
 		return -1;
 	}
 	log_note(NOTE_SPAWNED, s.pid, 0, o->command[0]);
-	(void)signals_watch(s.pid, s.pidfd); /* there is room: nothing else lives this early */
+	(void)children_watch(s.pid, s.pidfd); /* there is room: nothing else lives this early */
 	forward_start(s.pid, s.placement);
 	warn_of_terminal(s.terminal_error);
 	if (terminal >= 0 && o->personality == AS_SHIM)
@@ -99,8 +101,8 @@ pid_t app_start(const struct options *o, int *status, char *reason, size_t size)
 
 void app_release_inherited(const struct options *o)
 {
-	int fds[SIGNALS_CHILDREN + 4 + LOGGING_DESCRIPTORS];
-	size_t count = signals_descriptors(fds, SIGNALS_CHILDREN + 1);
+	int fds[SIGNALS_DESCRIPTORS + LOGGING_DESCRIPTORS + 3];
+	size_t count = signals_descriptors(fds, SIGNALS_DESCRIPTORS);
 
 	count += ready_descriptors(fds + count, 1);
 	count += logging_descriptors(fds + count, LOGGING_DESCRIPTORS);
@@ -117,7 +119,7 @@ void app_release_inherited(const struct options *o)
 void app_suspended(const struct event *event)
 {
 	if (WSTOPSIG(event->status) == SIGTSTP && procs_is_init())
-		(void)signals_send_group(terminal_group, SIGCONT);
+		(void)children_send_group(terminal_group, SIGCONT);
 	if (WSTOPSIG(event->status) == SIGSTOP || procs_is_init() || !terminal_has_job_control())
 		return;
 	terminal_take_back(terminal, terminal_group);

@@ -8,8 +8,8 @@
 
 #include <stddef.h>
 
+#include "event.h"
 #include "shim.h"
-#include "signals.h"
 
 /*
  * Starts it, watches it, and tells forward.c of it. Its pid; or -1, with the exit status that this

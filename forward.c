@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "children.h"
 #include "log.h"
 #include "procs.h"
-#include "signals.h"
 #include "status.h"
 #include "util.h"
 
@@ -176,7 +176,7 @@ void forward_stop(const struct options *o, int signo)
 		all_were_told = all_were_told || o->scope == SCOPE_ALL;
 		group_was_told = group_was_told || o->scope != SCOPE_CHILD;
 	}
-	if (signo != SIGCONT && app && !app_has_ended && signals_is_stopped(app))
+	if (signo != SIGCONT && app && !app_has_ended && children_is_stopped(app))
 		(void)send_scope(o, SIGCONT);
 }
 

@@ -13,11 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "children.h"
 #include "log.h"
 #include "logging.h"
 #include "outcome.h"
 #include "procs.h"
-#include "signals.h"
 #include "spawn.h"
 #include "target.h"
 #include "util.h"
@@ -309,7 +309,7 @@ static int start_command(struct list *list, char *problem, size_t size)
 						      : EXIT_CANNOT_EXEC;
 		return -1;
 	}
-	if (signals_watch(s.pid, s.pidfd) < 0) {
+	if (children_watch(s.pid, s.pidfd) < 0) {
 		/* Cannot be: there are fewer lists than slots. Unwatched, it would never end for
 		 * us. */
 		(void)kill(-s.pid, SIGKILL);
@@ -417,7 +417,7 @@ enum hooks_progress hooks_child_ended(pid_t pid, int status, enum hook_kind *kin
 			workers_take_reason(pid, outcome, sizeof outcome);
 		else {
 			procs_spare(pid, false);
-			signals_forget(pid);
+			children_forget(pid);
 		}
 		if (failed)
 			failed_status = status ? outcome_code(status) : EXIT_WAIT_TIMEOUT;
@@ -446,7 +446,7 @@ int64_t hooks_deadline_ns(void)
 /* To the group of a command; to itself if it has none (setpgid(2) was refused) or is in another. */
 static void send_step(const struct list *list, int signo)
 {
-	if (procs_send_group(list->pid, signo) < 0 && !signals_has_ended(list->pid))
+	if (procs_send_group(list->pid, signo) < 0 && !children_has_ended(list->pid))
 		(void)kill(list->pid, signo);
 }
 

@@ -12,8 +12,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "event.h"
 #include "shim.h"
-#include "signals.h"
 #include "termlog.h"
 
 enum phase {

@@ -19,7 +19,6 @@
 
 #include "log.h"
 #include "ready.h"
-#include "signals.h"
 #include "util.h"
 #include "workers.h"
 

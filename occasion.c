@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "children.h"
 #include "hooks.h"
 #include "logging.h"
 #include "messages.h"
@@ -72,7 +73,7 @@ static enum occasion classify_exit(struct life *life, pid_t pid, int status)
 		break;
 	}
 	if (!logging_child_ended(pid, status) && !ready_child_ended(pid, status))
-		signals_forget(pid);
+		children_forget(pid);
 	return ON_NOTHING;
 }
 

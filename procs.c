@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "signals.h"
+#include "children.h"
 #include "util.h"
 
 struct directory_entry { /* linux_dirent64 of getdents64(2) */
@@ -255,7 +255,7 @@ int procs_continue(pid_t pid)
 
 int procs_send_group(pid_t leader, int signo)
 {
-	if (signals_send_group(leader, signo) == 0)
+	if (children_send_group(leader, signo) == 0)
 		return 0;
 	if (errno != ENOSYS)
 		return -1;

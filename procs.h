@@ -54,7 +54,7 @@ bool procs_has_children(void);
 int procs_names(char *buf, size_t size);
 
 /* Sends signo to the process group of a watched child, also when that has ended and the kernel is
- * too old to reach it safely (signals_send_group()). 0, or -1 and errno. */
+ * too old to reach it safely (children_send_group()). 0, or -1 and errno. */
 int procs_send_group(pid_t leader, int signo);
 
 /* A helper of shim's own, and its process group: never visited from now on (on), or no longer

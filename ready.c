@@ -15,7 +15,6 @@
 #include "log.h"
 #include "oom.h"
 #include "paths.h"
-#include "signals.h"
 #include "target.h"
 #include "util.h"
 #include "workers.h"

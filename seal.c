@@ -22,7 +22,6 @@
 #include "log.h"
 #include "privs.h"
 #include "shim.h"
-#include "signals.h"
 #include "util.h"
 
 static const char *const names[] = {

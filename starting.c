@@ -10,7 +10,6 @@
 #include "log.h"
 #include "notify.h"
 #include "privs.h"
-#include "signals.h"
 #include "util.h"
 #include "waits.h"
 

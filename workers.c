@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "children.h"
 #include "descriptors.h"
 #include "log.h"
 #include "procs.h"
@@ -133,11 +134,11 @@ void workers_take_reason(pid_t pid, char *buf, size_t size)
 	if (slot >= 0)
 		owners[slot] = 0;
 	procs_spare(pid, false);
-	signals_forget(pid);
+	children_forget(pid);
 }
 
 void workers_kill(pid_t pid)
 {
-	if (find_slot(pid) >= 0 && !signals_has_ended(pid))
+	if (find_slot(pid) >= 0 && !children_has_ended(pid))
 		(void)kill(pid, SIGKILL);
 }
