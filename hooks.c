@@ -247,19 +247,6 @@ static void record(const struct list *list, bool failed, const char *outcome)
 	(void)format_text(hook->outcome, sizeof hook->outcome, "%s", outcome);
 }
 
-static void describe_end(int status, char *outcome, size_t size)
-{
-	char name[SIGNAL_NAME_SIZE];
-
-	if (WIFSIGNALED(status))
-		(void)format_text(
-			outcome, size, "killed by %s", signal_name(WTERMSIG(status), name));
-	else if (WEXITSTATUS(status))
-		(void)format_text(outcome, size, "exit %d", WEXITSTATUS(status));
-	else
-		(void)format_text(outcome, size, "ok");
-}
-
 /* --- starting a step --- */
 
 static int request_in_worker(void *context, char *reason, size_t size)
@@ -422,7 +409,7 @@ enum hooks_progress hooks_child_ended(pid_t pid, int status, enum hook_kind *kin
 		if (failed)
 			failed_status = status ? outcome_code(status) : EXIT_WAIT_TIMEOUT;
 		if (!*outcome || !failed)
-			describe_end(status, outcome, sizeof outcome);
+			(void)outcome_text(status, outcome);
 		if (!list->why_ended)
 			record(list, failed, outcome);
 		return end_step(list, failed);

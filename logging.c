@@ -20,8 +20,8 @@ static struct logs_plan plan;
 static int ends[LOGS_STREAMS]; /* to write to; 0: none (any more) */
 static int control_end;
 static bool is_on, is_over, is_merged;
-static pid_t child; /* 0: none runs */
-static int64_t started_ns, restart_ns = -1, end_ns = -1;
+static struct service writer = WORKERS_SERVICE("the log writer");
+static int64_t end_ns = -1;
 static long tail_lines;
 
 /* Both ends are beyond 0 to 2 (descriptors_reserve()). */
@@ -122,20 +122,13 @@ void logging_start(void)
 	int keep[LOGS_STREAMS + 1];
 	struct work work = {.run = logs_run, .context = &plan, .keep = keep, .role = SEAL_LOGS};
 
-	restart_ns = -1;
 	if (!is_on || is_over)
 		return;
 	for (int i = 0; i < LOGS_STREAMS; i++)
 		if (plan.sources[i])
 			keep[work.keep_count++] = plan.sources[i];
 	keep[work.keep_count++] = plan.control;
-	started_ns = clock_now_ns();
-	child = workers_start(&work);
-	if (child > 0)
-		return;
-	child = 0;
-	restart_ns = started_ns + NS_PER_S;
-	log_at(LEVEL_WARN, "the log writer: %s; trying again", error_text(errno));
+	workers_start_service(&writer, &work);
 }
 
 int logging_app_output(void)
@@ -181,43 +174,40 @@ static void let_go(unsigned gone)
 
 bool logging_child_ended(pid_t pid, int status)
 {
-	char reason[WORKERS_REASON], name[SIGNAL_NAME_SIZE];
+	char loss[WORKERS_REASON];
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 
-	if (!child || pid != child)
+	if (!workers_service_ended(&writer, pid, loss))
 		return false;
-	child = 0;
-	workers_take_reason(pid, reason, sizeof reason);
-	if (*reason)
-		log_at(LEVEL_WARN, "output was lost: %s", reason);
+	if (*loss)
+		log_at(LEVEL_WARN, "output was lost: %s", loss);
 	if (code == 0 && end_ns >= 0) {
 		is_over = true;
 	} else if (code > LOGS_GONE && code < LOGS_GONE << 1) {
 		let_go((unsigned)(code - LOGS_GONE));
 		logging_start();
 	} else {
-		log_at(LEVEL_WARN, "the log writer ended (%s); starting it again",
-			WIFSIGNALED(status) ? signal_name(WTERMSIG(status), name) : "too early");
-		restart_ns = started_ns + (end_ns < 0 ? NS_PER_S : 100 * NS_PER_MS);
+		workers_start_later(
+			&writer, status, "", end_ns < 0 ? WORKERS_PAUSE_NS : 100 * NS_PER_MS);
 	}
 	return true;
 }
 
 int64_t logging_deadline_ns(void)
 {
-	return is_over ? -1 : earlier_ns(restart_ns, end_ns);
+	return is_over ? -1 : earlier_ns(writer.again_ns, end_ns);
 }
 
 void logging_check_time(int64_t now_ns)
 {
-	if (restart_ns >= 0 && now_ns >= restart_ns)
+	if (workers_is_due(&writer, now_ns))
 		logging_start();
 	if (is_over || end_ns < 0 || now_ns < end_ns)
 		return;
 	log_at(LEVEL_WARN, "nobody reads the output: what the app wrote last is lost");
 	is_over = true;
-	if (child)
-		workers_kill(child);
+	if (writer.pid)
+		workers_kill(writer.pid);
 }
 
 void logging_end(int64_t until_ns)

@@ -23,8 +23,7 @@
 #include "workers.h"
 
 static struct notify_server server = {.socket = -1};
-static pid_t reader; /* 0: none runs */
-static int64_t started_ns, restart_ns = -1;
+static struct service reader = WORKERS_SERVICE("--notify: its reader");
 static bool is_wanted;
 
 /* 32 digits. */
@@ -96,28 +95,17 @@ void notify_start(void)
 		.keep_count = 1,
 		.role = SEAL_NOTIFY};
 
-	restart_ns = -1;
-	if (server.socket < 0)
-		return;
 	server.page = ready_page();
-	started_ns = clock_now_ns();
-	reader = workers_start(&work);
-	if (reader > 0)
-		return;
-	reader = 0;
-	restart_ns = started_ns + NS_PER_S;
-	log_at(LEVEL_WARN, "--notify: %s; trying again", error_text(errno));
+	workers_start_service(&reader, &work);
 }
 
 enum notify_progress notify_child_ended(pid_t pid, int status)
 {
-	char reason[WORKERS_REASON], name[SIGNAL_NAME_SIZE];
+	char reason[WORKERS_REASON];
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 
-	if (!reader || pid != reader)
+	if (!workers_service_ended(&reader, pid, reason))
 		return NOTIFY_IDLE;
-	reader = 0;
-	workers_take_reason(pid, reason, sizeof reason);
 	if (code == NOTIFY_EXIT_READY || code == NOTIFY_EXIT_STOPPING) {
 		server.is_ready = code == NOTIFY_EXIT_READY;
 		notify_start();
@@ -128,21 +116,18 @@ enum notify_progress notify_child_ended(pid_t pid, int status)
 		notify_start();
 		return NOTIFY_SILENT;
 	}
-	log_at(LEVEL_WARN, "--notify: its reader ended (%s%s); starting it again",
-		WIFSIGNALED(status) ? "killed by " : reason,
-		WIFSIGNALED(status) ? signal_name(WTERMSIG(status), name) : "");
-	restart_ns = started_ns + NS_PER_S;
+	workers_start_later(&reader, status, reason, WORKERS_PAUSE_NS);
 	return NOTIFY_BUSY;
 }
 
 int64_t notify_deadline_ns(void)
 {
-	return restart_ns;
+	return reader.again_ns;
 }
 
 void notify_check_time(int64_t now_ns)
 {
-	if (restart_ns >= 0 && now_ns >= restart_ns)
+	if (workers_is_due(&reader, now_ns))
 		notify_start();
 }
 

@@ -6,11 +6,27 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "util.h"
+
 int outcome_code(int wait_status)
 {
 	if (WIFSIGNALED(wait_status))
 		return EXIT_SIGNALLED + WTERMSIG(wait_status);
 	return WEXITSTATUS(wait_status);
+}
+
+char *outcome_text(int wait_status, char buf[OUTCOME_TEXT_SIZE])
+{
+	char name[SIGNAL_NAME_SIZE];
+
+	if (WIFSIGNALED(wait_status))
+		(void)format_text(buf, OUTCOME_TEXT_SIZE, "killed by %s",
+			signal_name(WTERMSIG(wait_status), name));
+	else if (WEXITSTATUS(wait_status))
+		(void)format_text(buf, OUTCOME_TEXT_SIZE, "exit %d", WEXITSTATUS(wait_status));
+	else
+		(void)format_text(buf, OUTCOME_TEXT_SIZE, "ok");
+	return buf;
 }
 
 bool outcome_is_wrapper(const struct options *o, const struct termlog_facts *facts, int sent_stop)

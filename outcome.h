@@ -10,6 +10,10 @@
 /* A wait status as a shell reports it: the exit code, or 128 plus the signal. */
 int outcome_code(int wait_status);
 
+/* The same in words: "ok", "exit 3", "killed by SIGSEGV". Returns buf. */
+enum { OUTCOME_TEXT_SIZE = 32 };
+char *outcome_text(int wait_status, char buf[OUTCOME_TEXT_SIZE]);
+
 /*
  * What shim exits with once it is over. sent_stop: the signal that the app was told to stop with, 0
  * if none: --clean-stop forgives an end by just that one.

@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "health.h"
@@ -22,8 +21,7 @@
 static const struct options *o;
 static struct status_page *page;
 static int listener = -1;
-static pid_t server; /* 0: none runs */
-static int64_t server_started_ns, restart_ns = -1;
+static struct service server = WORKERS_SERVICE("the health server");
 static struct target probe_target;
 static const char *ready_file; /* absolute; NULL: none is wanted */
 static bool file_exists;
@@ -143,16 +141,8 @@ void ready_start(void)
 	struct work work = {
 		.run = serve_in_worker, .keep = &listener, .keep_count = 1, .seals_itself = true};
 
-	restart_ns = -1;
-	if (listener < 0)
-		return;
-	server_started_ns = clock_now_ns();
-	server = workers_start(&work);
-	if (server > 0)
-		return;
-	server = 0;
-	restart_ns = server_started_ns + NS_PER_S;
-	log_at(LEVEL_WARN, "health server: %s; trying again", error_text(errno));
+	if (listener >= 0)
+		workers_start_service(&server, &work);
 }
 
 static void keep_file(bool is_ready)
@@ -197,29 +187,21 @@ void ready_publish(
 bool ready_child_ended(pid_t pid, int status)
 {
 	char reason[WORKERS_REASON];
-	char name[SIGNAL_NAME_SIZE];
 
-	if (!server || pid != server)
+	if (!workers_service_ended(&server, pid, reason))
 		return false;
-	server = 0;
-	workers_take_reason(pid, reason, sizeof reason);
-	if (!*reason && WIFSIGNALED(status))
-		(void)format_text(
-			reason, sizeof reason, "killed by %s", signal_name(WTERMSIG(status), name));
-	log_at(LEVEL_WARN, "the health server ended (%s); starting it again",
-		*reason ? reason : "exit status not 0");
-	restart_ns = server_started_ns + NS_PER_S;
+	workers_start_later(&server, status, reason, WORKERS_PAUSE_NS);
 	return true;
 }
 
 int64_t ready_deadline_ns(void)
 {
-	return restart_ns;
+	return server.again_ns;
 }
 
 void ready_check_time(int64_t now_ns)
 {
-	if (restart_ns >= 0 && now_ns >= restart_ns)
+	if (workers_is_due(&server, now_ns))
 		ready_start();
 }
 

@@ -7,9 +7,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "log.h"
+#include "outcome.h"
 #include "target.h"
 #include "util.h"
 #include "workers.h"
@@ -87,11 +87,10 @@ int waits_start(char *error, size_t size)
 /* It has no end of its own but success: somebody killed it, or it crashed. */
 static enum waits_progress start_again(struct wait *wait, int status)
 {
-	char name[SIGNAL_NAME_SIZE];
+	char ended[OUTCOME_TEXT_SIZE];
 
 	log_at(LEVEL_WARN, "waiting for %s: the process that does it ended (%s); starting it again",
-		wait->target.text,
-		WIFSIGNALED(status) ? signal_name(WTERMSIG(status), name) : "exit status not 0");
+		wait->target.text, outcome_text(status, ended));
 	wait->is_repeated = true;
 	if (start_worker(wait) == 0)
 		return WAITS_BUSY;

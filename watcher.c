@@ -5,10 +5,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 
 #include "drain.h"
 #include "log.h"
+#include "outcome.h"
 #include "ready.h"
 #include "util.h"
 #include "workers.h"
@@ -66,7 +66,7 @@ bool watcher_start(const struct options *o, int64_t stop_ns, int64_t end_ns)
 
 enum watcher_progress watcher_child_ended(pid_t pid, int status)
 {
-	char reason[WORKERS_REASON], name[SIGNAL_NAME_SIZE];
+	char reason[WORKERS_REASON], ended[OUTCOME_TEXT_SIZE];
 
 	if (!watcher || pid != watcher)
 		return WATCHER_IDLE;
@@ -74,10 +74,7 @@ enum watcher_progress watcher_child_ended(pid_t pid, int status)
 	workers_take_reason(pid, reason, sizeof reason);
 	if (is_unwanted || status == 0)
 		return WATCHER_DONE;
-	if (WIFSIGNALED(status) && !*reason)
-		(void)format_text(reason, sizeof reason, "the watcher was killed by %s",
-			signal_name(WTERMSIG(status), name));
-	pause_instead(reason);
+	pause_instead(*reason ? reason : outcome_text(status, ended));
 	return WATCHER_BUSY;
 }
 

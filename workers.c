@@ -14,6 +14,7 @@
 #include "children.h"
 #include "descriptors.h"
 #include "log.h"
+#include "outcome.h"
 #include "procs.h"
 #include "signals.h"
 #include "util.h"
@@ -141,4 +142,39 @@ void workers_kill(pid_t pid)
 {
 	if (find_slot(pid) >= 0 && !children_has_ended(pid))
 		(void)kill(pid, SIGKILL);
+}
+
+void workers_start_service(struct service *service, const struct work *work)
+{
+	service->started_ns = clock_now_ns();
+	service->again_ns = -1;
+	service->pid = workers_start(work);
+	if (service->pid > 0)
+		return;
+	service->pid = 0;
+	service->again_ns = service->started_ns + WORKERS_PAUSE_NS;
+	log_at(LEVEL_WARN, "%s: %s; trying again", service->name, error_text(errno));
+}
+
+bool workers_service_ended(struct service *service, pid_t pid, char reason[WORKERS_REASON])
+{
+	if (pid != service->pid)
+		return false;
+	service->pid = 0;
+	workers_take_reason(pid, reason, WORKERS_REASON);
+	return true;
+}
+
+void workers_start_later(struct service *service, int status, const char *reason, int64_t pause_ns)
+{
+	char ended[OUTCOME_TEXT_SIZE];
+
+	log_at(LEVEL_WARN, "%s ended (%s); starting it again", service->name,
+		*reason ? reason : outcome_text(status, ended));
+	service->again_ns = service->started_ns + pause_ns;
+}
+
+bool workers_is_due(const struct service *service, int64_t now_ns)
+{
+	return service->again_ns >= 0 && now_ns >= service->again_ns;
 }

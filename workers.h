@@ -48,4 +48,32 @@ void workers_peek_reason(pid_t pid, char *buf, size_t size);
 /* Ends it, now. Its end is still an event. */
 void workers_kill(pid_t pid);
 
+/*
+ * A worker that is to run all the time: when it ends it is started again, at most once a second.
+ */
+struct service {
+	const char *name; /* in what is said of it: "the health server" */
+	pid_t pid;        /* 0: it does not run */
+	int64_t started_ns;
+	int64_t again_ns; /* when it is to be started again; < 0: not */
+};
+#define WORKERS_SERVICE(its_name)                                                                  \
+	{                                                                                          \
+		.name = (its_name), .again_ns = -1                                                 \
+	}
+#define WORKERS_PAUSE_NS NS_PER_S
+
+/* Starts it. What fails is said, and tried again later. */
+void workers_start_service(struct service *service, const struct work *work);
+
+/* A child has ended: was it this one? Then its reason is taken. */
+bool workers_service_ended(struct service *service, pid_t pid, char reason[WORKERS_REASON]);
+
+/* Nobody wanted it to end: says so, with the reason, or if that is "" how it ended. pause_ns: how
+ * long after its last start the next one is. */
+void workers_start_later(struct service *service, int status, const char *reason, int64_t pause_ns);
+
+/* Is it to be started now? */
+bool workers_is_due(const struct service *service, int64_t now_ns);
+
 #endif

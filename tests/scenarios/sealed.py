@@ -397,7 +397,7 @@ def the_log_writer_breaks_out(case):
     old = first(case, init)
     call_in(case, old, OPEN, b"/etc/x\0\0", 0)
     init.line("log writer killed: system call open is not allowed", where="err")
-    init.line("the log writer ended .SIGSYS.; starting it again", where="err")
+    init.line("the log writer ended .killed by SIGSYS.; starting it again", where="err")
     eventually(lambda: helpers(case, init) not in ([], [old]), "another one")
     init.signal(TERM)
     init.line("got 15")

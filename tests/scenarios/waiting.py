@@ -275,7 +275,7 @@ def a_worker_that_is_killed(case):
     init.line("waiting for", where="err")
     first = init.app()
     init.signal(9, first)
-    init.line("waiting for file:.* ended \\(SIGKILL\\); starting it again", where="err")
+    init.line("waiting for file:.* ended \\(killed by SIGKILL\\); starting it again", where="err")
     check(init.app() != first)
     case.path("file", "")
     equal(init.wait(), 5)
