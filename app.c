@@ -4,6 +4,7 @@
 #include "app.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -57,6 +58,22 @@ static void note_handoff(uint64_t signals)
 		}
 }
 
+/* dumb-init's child runs while its parent goes on, and so finds that one gone to / when it looks.
+ * Ours wakes up after the exec, so a program can be faster: under a peer's name we go before it.
+ * The descriptor of where the program is to run, or 0: where shim is. */
+static int leave_directory(const struct options *o)
+{
+	if (o->personality == AS_SHIM || o->keep_directory)
+		return 0;
+	int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (here > STDERR_FILENO && chdir("/") == 0)
+		return here;
+	if (here >= 0)
+		(void)close(here);
+	return 0;
+}
+
 pid_t app_start(const struct options *o, int *status, char *reason, size_t size)
 {
 	bool is_ours = false;
@@ -74,12 +91,15 @@ pid_t app_start(const struct options *o, int *status, char *reason, size_t size)
 		.environment = privs_environment(),
 		.drops_privileges = o->user || o->caps || o->no_new_privs,
 		.attach_terminal = true,
+		.directory_fd = leave_directory(o),
 		.clean_signals = o->reset_signals,
 		.output = logging_app_output(),
 		.errors = logging_app_errors(),
 		.hand_on_sockets = !o->keep_descriptors,
 	};
 	bool is_started = spawn_run(&s) == 0;
+	if (s.directory_fd)
+		(void)close(s.directory_fd);
 	logging_app_started();
 	terminal_group = s.pid;
 	if (!is_started) {

@@ -189,13 +189,16 @@ static void dumb_init_help(const char *argv0)
 		"  DUMB_INIT_SETSID=0   the same as -c\n");
 }
 
-/* As sscanf("%d:%d") reads it: blanks before and junk behind are let through. */
+/* As sscanf("%d:%d") reads it: blanks before and junk behind are let through, and of a number that
+ * is too large the low 32 bits. */
 static bool dumb_init_rewrite(struct options *o, const char *text, uint64_t *rewritten)
 {
 	int64_t from, to;
 
 	if (!scan_number(&text, &from) || *text++ != ':' || !scan_number(&text, &to))
 		return false;
+	from = (int32_t)from;
+	to = (int32_t)to;
 	if (from < 1 || from > 31 || to < 0 || to > 31)
 		return false;
 	o->rewrite[from] = (uint8_t)to;

@@ -139,13 +139,11 @@ bool scan_number(const char **text, int64_t *value)
 		p++;
 	if (*p < '0' || *p > '9')
 		return false;
-	for (; *p >= '0' && *p <= '9'; p++) {
-		if (number > (INT64_MAX - 9) / 10)
-			number = INT64_MAX / 10 - 1; /* far out of any range that is asked for */
-		else
-			number = number * 10 + (*p - '0');
-	}
+	for (; *p >= '0' && *p <= '9'; p++) /* less than 0, where there is one number more */
+		if (__builtin_mul_overflow(number, 10, &number) ||
+			__builtin_sub_overflow(number, *p - '0', &number))
+			number = INT64_MIN;
 	*text = p;
-	*value = negative ? -number : number;
+	*value = negative ? number : number == INT64_MIN ? INT64_MAX : -number;
 	return true;
 }

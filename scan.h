@@ -35,7 +35,8 @@ enum { SCAN_END = 0, SCAN_BAD = '?' };
 int scan_next(struct scan *s);
 
 /* What strtol() and scanf's %d make of the start of *text: blanks, a sign, digits. Moves *text past
- * it; false when no digit is there. What does not fit stays out of every range. */
+ * it; false when no digit is there. What does not fit is INT64_MAX or
+ * INT64_MIN. */
 bool scan_number(const char **text, int64_t *value);
 
 /* Formats (util.h) and writes at once; cut at PIPE_BUF. */

@@ -225,6 +225,8 @@ __attribute__((no_sanitize_address)) static int child_main(void *context)
 		redirect_hook(s);
 	if (s->directory)
 		(void)!chdir(s->directory);
+	if (s->directory_fd)
+		(void)!fchdir(s->directory_fd); /* may search it: it could be opened */
 	if (s->hand_on_sockets)
 		rename_listen_pid(environment);
 	if (s->drops_privileges && privs_become(&s->call) < 0) {

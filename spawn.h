@@ -29,6 +29,7 @@ struct spawn {
 	bool attach_terminal;     /* PLACE_SESSION: take the terminal on descriptor 0 */
 	bool clean_signals;    /* an empty mask and default dispositions, not what shim inherited */
 	const char *directory; /* to run in; NULL, or one that is gone: shim's own */
+	int directory_fd;      /* the same as a descriptor; 0: none */
 	bool is_hook;          /* stdin is /dev/null, stdout is stderr, nothing else is inherited */
 	bool drops_privileges; /* as --user, --caps and --no-new-privs say (privs.h) */
 	int output, errors;    /* what becomes its descriptors 1 and 2; 0: shim's own */

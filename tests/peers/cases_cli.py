@@ -20,7 +20,9 @@ DUMB_INIT = [
     "--", "-c", "-v", "-- -c", "-", "-r", "--rewrite", "--rew", "-r -c true", "-r 15:3 true", "-r15:3 true", "--rewrite=15:3 true",
     "--rew 15:3 true", "--rewrite= true", "-r 15 true", "-r 15:", "-r :3 true", "-r 0:1 true", "-r 32:1 true", "-r 31:31 true",
     "-r 1:0 true", "-r 15:32 true", "-r 15:-1 true", "-r -1:3 true", "-r TERM:INT true", "-r 15:3x true", "-r 15:3:4 true",
-    "-r +15:+3 true", "-r 15:99999999999999999999 true", "-r 99999999999999999999:3 true", "-r x -h", "-h -r x", "-cr 15:3 true",
+    "-r +15:+3 true", "-r 15:99999999999999999999 true", "-r 99999999999999999999:3 true",
+    "-r 4294967311:4294967296 true", "-r 15:-4294967293 true", "-r 15:9223372036854775807 true", "-r 15:-99999999999999999999 true",
+    "-r 2147483648:1 true", "-r x -h", "-h -r x", "-cr 15:3 true",
     "-cr15:3 true", "-vc true", "-cz true", "true -z", "-- true", "echo -- b", "echo -c b", "-c echo -h", "-r 15: 3",
 ]
 CATATONIT = [

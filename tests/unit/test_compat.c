@@ -477,6 +477,11 @@ START_TEST(numbers)
 		{"--1", false, 0, "--1"},
 		{"0x10", true, 0, "x10"},
 		{"007", true, 7, ""},
+		{"9223372036854775807", true, INT64_MAX, ""},
+		{"9223372036854775808x", true, INT64_MAX, "x"},
+		{"-9223372036854775807", true, -INT64_MAX, ""},
+		{"-9223372036854775809", true, INT64_MIN, ""},
+		{"-99999999999999999999", true, INT64_MIN, ""},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
