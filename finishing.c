@@ -160,7 +160,8 @@ enum phase finishing_enter(struct life *life)
 		if (signo)
 			forward_last(signo);
 	}
-	signals_want_empty();
+	if (!life->o.pause) /* whose end waits for nobody, and catatonit says nothing of it */
+		signals_want_empty();
 	life->deadline_ns = 0;
 	return FINISHING;
 }

@@ -33,6 +33,7 @@ enum note {
 	NOTE_FORWARD_FAILED,   /* a signal, b errno, s more on it */
 	NOTE_REWRITTEN,        /* a from, b to */
 	NOTE_DROPPED,          /* a signal that is rewritten to nothing */
+	NOTE_SWALLOWED,        /* a stop signal of the terminal that is not passed on */
 	NOTE_SUBREAPER,        /* registered as one */
 	NOTE_SUBREAPER_FAILED, /* a errno */
 	NOTE_NOT_INIT,         /* neither PID 1 nor a subreaper */

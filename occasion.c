@@ -8,6 +8,7 @@
 
 #include "children.h"
 #include "hooks.h"
+#include "log.h"
 #include "logging.h"
 #include "messages.h"
 #include "notify.h"
@@ -19,8 +20,11 @@
 
 static enum occasion classify_signal(struct life *life, int signo)
 {
-	if (life->o.swallow & SIGNAL_BIT(signo))
+	if (life->o.swallow & SIGNAL_BIT(signo)) {
+		if (signo == SIGTSTP || signo == SIGTTIN || signo == SIGTTOU)
+			log_note(NOTE_SWALLOWED, signo, 0, NULL);
 		return ON_NOTHING;
+	}
 	if (!(life->o.stop_on & SIGNAL_BIT(signo)) ||
 		(!life->o.stop_signal && life->o.rewrite[signo] == 0))
 		return ON_SIGNAL;

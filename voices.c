@@ -114,6 +114,8 @@ static const struct voice catatonit_voice = {
 				"child process %1 exited with code %2"},
 			[NOTE_ORPHAN_KILLED] = {LEVEL_DEBUG,
 				"child process %1 exited due to signal %2"},
+			[NOTE_SWALLOWED] = {LEVEL_DEBUG,
+				"ignoring kernel attempting to stop us: tty has TOSTOP set"},
 			[NOTE_NO_CHILD] = {LEVEL_DEBUG, "got ECHILD: no children left to monitor"},
 			[NOTE_FORWARD_GONE] = {LEVEL_WARN,
 				"forwarding of signal %1 to pid1 failed: No such process"},

@@ -280,7 +280,7 @@ def pause(world, flags):
     for signo in (15, 2):
         for pid1 in (False, True):
             fd = os.dup2(os.open("/etc/passwd", os.O_RDONLY), 78, inheritable=True)
-            init = world.start(*flags.split(), keep=[fd], pid1=pid1, env={"CATATONIT_DEBUG": ""} if pid1 else {})
+            init = world.start(*flags.split(), keep=[fd], pid1=pid1, env={"CATATONIT_DEBUG": ""})
             w.retry(lambda: "/etc/passwd" not in own_files(init.pid))
             time.sleep(0.1)
             for other in (1, 3, 10, 12, 13, 14, 18, 20, 21, 22, 28, 34, 64):
@@ -289,7 +289,7 @@ def pause(world, flags):
             here = {"alive": w.state(init.pid), "children": w.children(init.pid), "own /etc/passwd": "/etc/passwd" in own_files(init.pid)}
             init.kill(signo)
             here["status"] = init.wait(3)
-            here["out"] = init.out()
+            here["said"] = init.out() + init.err()
             seen[f"{signo} {pid1}"] = here
             os.close(fd)
     return seen
