@@ -5,7 +5,7 @@ OBJECTS = shim.o life.o starting.o stopping.o finishing.o occasion.o app.o setup
 	execerror.o terminal.o forward.o procs.o privs.o caps.o accounts.o descriptors.o outcome.o hooks.o waits.o watcher.o messages.o drain_now.o notify.o notify_server.o \
 	ready.o workers.o status.o dialogue.o health.o health_answer.o health_metrics.o health_client.o health_prober.o drain.o \
 	owners.o sockets.o sockets_parse.o target.o probe.o wait.o net.o resolve.o http.o \
-	http_server.o termlog.o termtext.o termjson.o oom.o out.o install.o paths.o log.o util.o \
+	http_server.o termlog.o termtext.o termjson.o oom.o out.o install.o paths.o log.o util.o format.o parse.o names.o \
 	logging.o logs.o records.o fold.o jsonline.o \
 	seal.o $(SEAL_OBJECTS_$(SECCOMP)) \
 	$(TLS_OBJECTS_$(TLS))
@@ -81,7 +81,7 @@ $(BUILD)/shim: $(OBJECTS:%=$(BUILD)/%) $(LAYOUT_$(LIBC)) | $(TLS_LIBS_musl)
 
 # The shells' completion, from the table of options; nothing of it is in shim.
 COMPLETIONS = build/completions/shim.bash build/completions/_shim build/completions/shim.fish
-$(BUILD)/completion: $(BUILD)/scripts/completion.o $(BUILD)/options.o $(BUILD)/http.o $(BUILD)/util.o
+$(BUILD)/completion: $(BUILD)/scripts/completion.o $(BUILD)/options.o $(BUILD)/http.o $(BUILD)/util.o $(BUILD)/format.o $(BUILD)/parse.o $(BUILD)/names.o
 	$(Q)$(LINK_$(LIBC))
 
 $(COMPLETIONS): $(BUILD)/completion
@@ -148,7 +148,7 @@ build/unit/test_%: tests/unit/test_%.c build/unit/libshim.a
 		build/unit/libshim.a $(if $(filter 1,$(TLS)),-lbearssl) $$(pkg-config --cflags --libs check) -lcap
 
 # The client side alone, as a program, for the tests against real servers.
-TOOL_OBJECTS = http.o target.o probe.o wait.o net.o resolve.o log.o util.o out.o voices.o \
+TOOL_OBJECTS = http.o target.o probe.o wait.o net.o resolve.o log.o util.o format.o parse.o names.o out.o voices.o \
 	$(TLS_OBJECTS_$(TLS)) tests/servers/target_tool.o
 
 build/target_tool: $(TOOL_OBJECTS:%=$(BUILD)/%) $(LAYOUT_$(LIBC)) | $(TLS_LIBS_musl)

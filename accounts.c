@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "util.h"
+#include "format.h"
+#include "names.h"
 
 enum { FIELDS = 7, NAME_FIELD = 0, ID_FIELD = 2, GID_FIELD = 3, MEMBERS_FIELD = 3, HOME_FIELD = 5 };
 

@@ -13,7 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "util.h"
+#include "format.h"
+#include "parse.h"
 
 enum { NAME_SIZE = 40 };
 

@@ -5,9 +5,11 @@
  */
 #include <string.h>
 
+#include "format.h"
 #include "log.h"
 #include "options.h"
 #include "options_table.h"
+#include "parse.h"
 #include "util.h"
 
 enum { WORDS_MAX = 128, SHOWN_SIZE = 96, NAME_SIZE = 40 };

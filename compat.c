@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "names.h"
 #include "options.h"
 #include "scan.h"
 #include "util.h"

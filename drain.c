@@ -12,7 +12,9 @@
 
 #include "dialogue.h"
 #include "drain.h"
+#include "format.h"
 #include "log.h"
+#include "names.h"
 #include "owners.h"
 #include "util.h"
 

@@ -16,8 +16,10 @@
 #include <unistd.h>
 
 #include "compat.h"
+#include "format.h"
 #include "log.h"
 #include "messages.h"
+#include "names.h"
 #include "shim.h"
 #include "util.h"
 

@@ -17,7 +17,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "util.h"
+#include "format.h"
+#include "names.h"
 
 enum { HEAD_MAX = 512, PATH_SIZE = 4096, REASON_MAX = 640 };
 

@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "format.h"
 #include "hooks.h"
 #include "log.h"
+#include "names.h"
 #include "options.h"
 #include "outcome.h"
 #include "privs.h"
-#include "util.h"
 
 static void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

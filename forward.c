@@ -12,10 +12,11 @@
 #include <unistd.h>
 
 #include "children.h"
+#include "format.h"
 #include "log.h"
+#include "names.h"
 #include "procs.h"
 #include "status.h"
-#include "util.h"
 
 static pid_t app; /* 0: there is none */
 static bool app_has_ended;

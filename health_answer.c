@@ -12,10 +12,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "format.h"
 #include "health.h"
+#include "names.h"
 #include "out.h"
+#include "parse.h"
 #include "shim.h"
-#include "util.h"
 
 enum { BACKLOG = 128 };
 

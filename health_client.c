@@ -10,9 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "format.h"
 #include "health_client.h"
 #include "shim.h"
-#include "util.h"
 
 enum { DISCARD_READS = 16 };
 

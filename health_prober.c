@@ -15,9 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "format.h"
 #include "health.h"
+#include "names.h"
 #include "shim.h"
-#include "util.h"
 
 /* The probe keeps to its own time-out; the timer is for one that hangs. */
 enum { SLACK_MS = 300 };

@@ -14,9 +14,12 @@
 #include <unistd.h>
 
 #include "children.h"
+#include "format.h"
 #include "log.h"
 #include "logging.h"
+#include "names.h"
 #include "outcome.h"
+#include "parse.h"
 #include "procs.h"
 #include "spawn.h"
 #include "target.h"

@@ -6,7 +6,7 @@
  */
 #include "http.h"
 
-#include "util.h"
+#include "format.h"
 
 #include <string.h>
 

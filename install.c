@@ -15,8 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "format.h"
 #include "log.h"
-#include "util.h"
+#include "names.h"
 
 static int fail(const char *path)
 {

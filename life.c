@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "app.h"
+#include "format.h"
 #include "forward.h"
 #include "hooks.h"
 #include "log.h"

@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "format.h"
+#include "names.h"
 #include "out.h"
 #include "util.h"
 

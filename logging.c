@@ -11,8 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "format.h"
 #include "log.h"
 #include "logs.h"
+#include "names.h"
 #include "util.h"
 #include "workers.h"
 

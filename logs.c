@@ -16,6 +16,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "format.h"
+#include "names.h"
 #include "records.h"
 #include "util.h"
 

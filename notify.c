@@ -17,9 +17,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "format.h"
 #include "log.h"
+#include "names.h"
 #include "ready.h"
-#include "util.h"
 #include "workers.h"
 
 static struct notify_server server = {.socket = -1};

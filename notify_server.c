@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "notify.h"
+#include "parse.h"
 #include "util.h"
 
 enum { DATAGRAM_MAX = 4096 };

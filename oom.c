@@ -13,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "format.h"
 #include "termlog.h"
-#include "util.h"
 
 enum { DIR_SIZE = 512, DEPTH_MAX = 16 };
 

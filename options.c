@@ -12,8 +12,9 @@
 
 #include "http.h"
 #include "log.h"
+#include "names.h"
 #include "options_table.h"
-#include "util.h"
+#include "parse.h"
 
 enum { NAME_SIZE = 40 };
 

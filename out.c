@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "util.h"
+#include "format.h"
 
 void out_put(struct out *o, const char *bytes, size_t n)
 {

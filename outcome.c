@@ -6,7 +6,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "util.h"
+#include "format.h"
+#include "names.h"
 
 int outcome_code(int wait_status)
 {

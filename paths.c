@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "util.h"
+#include "format.h"
 
 const char *paths_absolute(const char *path)
 {

@@ -18,8 +18,9 @@
 
 #include "accounts.h"
 #include "caps.h"
+#include "format.h"
 #include "log.h"
-#include "util.h"
+#include "names.h"
 
 #ifdef SYS_setresuid32 /* where the plain ones still take 16 bits */
 #define CALL_SETRESUID SYS_setresuid32

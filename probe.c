@@ -7,7 +7,9 @@
  */
 #include "target.h"
 
+#include "format.h"
 #include "log.h"
+#include "names.h"
 #include "net.h"
 #include "shim.h"
 #include "tls.h"

@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 #include "children.h"
-#include "util.h"
+#include "format.h"
+#include "parse.h"
 
 struct directory_entry { /* linux_dirent64 of getdents64(2) */
 	uint64_t inode;

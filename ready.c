@@ -10,12 +10,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "format.h"
 #include "health.h"
 #include "log.h"
+#include "names.h"
 #include "oom.h"
 #include "paths.h"
 #include "target.h"
-#include "util.h"
 #include "workers.h"
 
 static const struct options *o;

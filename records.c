@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "format.h"
 #include "jsonline.h"
 #include "out.h"
 #include "plain.h"

@@ -8,6 +8,7 @@
  */
 #include "net.h"
 
+#include "parse.h"
 #include "shim.h"
 #include "util.h"
 

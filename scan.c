@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "format.h"
 #include "log.h"
-#include "util.h"
 
 void scan_say(int fd, const char *fmt, ...)
 {

@@ -39,7 +39,7 @@ int scan_next(struct scan *s);
  * INT64_MIN. */
 bool scan_number(const char **text, int64_t *value);
 
-/* Formats (util.h) and writes at once; cut at PIPE_BUF. */
+/* Formats (format.h) and writes at once; cut at PIPE_BUF. */
 void scan_say(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -19,10 +19,10 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
+#include "format.h"
 #include "log.h"
 #include "privs.h"
 #include "shim.h"
-#include "util.h"
 
 static const char *const names[] = {
 	[SEAL_CLIENT] = "client",

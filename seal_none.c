@@ -6,7 +6,7 @@
 
 #include <linux/filter.h>
 
-#include "util.h"
+#include "format.h"
 
 bool seal_filter(enum seal_role role, struct sock_fprog *filter)
 {

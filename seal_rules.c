@@ -5,7 +5,7 @@
 #include "seal.h"
 
 #include "build/seal_rules.h"
-#include "util.h"
+#include "format.h"
 
 _Static_assert(sizeof seal_begin / sizeof *seal_begin == SEAL_ROLES + 1, "every role has a filter");
 

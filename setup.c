@@ -18,6 +18,7 @@
 #include "install.h"
 #include "log.h"
 #include "logging.h"
+#include "names.h"
 #include "notify.h"
 #include "options.h"
 #include "paths.h"

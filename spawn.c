@@ -21,11 +21,12 @@
 #include <unistd.h>
 
 #include "descriptors.h"
+#include "format.h"
 #include "log.h"
+#include "parse.h"
 #include "privs.h"
 #include "signals.h"
 #include "terminal.h"
-#include "util.h"
 
 #ifndef CLONE_PIDFD
 #define CLONE_PIDFD 0x00001000 /* Linux 5.2; ignored before */

@@ -6,8 +6,10 @@
 #include <signal.h>
 
 #include "app.h"
+#include "format.h"
 #include "hooks.h"
 #include "log.h"
+#include "names.h"
 #include "notify.h"
 #include "privs.h"
 #include "util.h"

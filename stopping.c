@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "format.h"
 #include "forward.h"
 #include "hooks.h"
 #include "log.h"

@@ -6,8 +6,8 @@
  */
 #include "target.h"
 
+#include "format.h"
 #include "tls.h"
-#include "util.h"
 
 #include <arpa/inet.h>
 #include <string.h>

@@ -6,9 +6,10 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "format.h"
+#include "names.h"
 #include "out.h"
 #include "termlog.h"
-#include "util.h"
 
 enum { MESSAGE_MAX = 1024, SHORT_MAX = 200 };
 

@@ -6,9 +6,10 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "format.h"
+#include "names.h"
 #include "out.h"
 #include "termlog.h"
-#include "util.h"
 
 /* The bytes that one string from outside may take, so that it does not crowd out the rest. */
 enum { PART_MAX = 1024 };

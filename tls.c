@@ -7,9 +7,10 @@
  */
 #include "tls.h"
 
+#include "format.h"
+#include "names.h"
 #include "net.h"
 #include "tls_trust.h"
-#include "util.h"
 
 #include <bearssl.h>
 #include <errno.h>

@@ -4,8 +4,9 @@
  */
 #include "tls_trust.h"
 
+#include "format.h"
+#include "names.h"
 #include "tls.h"
-#include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
  */
 #include "tls.h"
 
-#include "util.h"
+#include "format.h"
 
 #include <errno.h>
 

@@ -1,9 +1,9 @@
 /*
  * usage.c - what shim prints about itself: help from the table of options.c, version, license.
  */
+#include "format.h"
 #include "options.h"
 #include "options_table.h"
-#include "util.h"
 
 enum { HELP_LINE_SIZE = 160 };
 

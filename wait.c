@@ -6,6 +6,7 @@
  */
 #include "target.h"
 
+#include "format.h"
 #include "log.h"
 #include "net.h"
 #include "shim.h"

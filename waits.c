@@ -8,10 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format.h"
 #include "log.h"
+#include "names.h"
 #include "outcome.h"
 #include "target.h"
-#include "util.h"
 #include "workers.h"
 
 struct wait {

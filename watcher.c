@@ -7,10 +7,11 @@
 #include <stdlib.h>
 
 #include "drain.h"
+#include "format.h"
 #include "log.h"
+#include "names.h"
 #include "outcome.h"
 #include "ready.h"
-#include "util.h"
 #include "workers.h"
 
 static pid_t watcher;             /* 0: none runs */

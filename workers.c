@@ -14,6 +14,7 @@
 #include "children.h"
 #include "descriptors.h"
 #include "log.h"
+#include "names.h"
 #include "outcome.h"
 #include "procs.h"
 #include "signals.h"

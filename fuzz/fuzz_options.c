@@ -1,7 +1,7 @@
 /*
  * fuzz_options.c - any command line and SHIM_OPTS. libFuzzer:
  * clang -std=c11 -D_GNU_SOURCE -I. -g -fsanitize=fuzzer,address,undefined fuzz/fuzz_options.c
- * options.c commandline.c usage.c util.c http.c
+ * options.c commandline.c usage.c util.c format.c parse.c names.c http.c
  *
  * The bytes up to the first NUL are SHIM_OPTS, those between further NULs the arguments. What is
  * taken must be in range, what is refused must be told in one line, and no argument is written to.
@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "util.h"
 
 enum { ARGUMENTS_MAX = 64, ERROR_SIZE = 256 };
 

@@ -4,7 +4,7 @@
  *
  * The first byte picks the target. For the file, the rest is a script of what the app does between
  * our writes, and a model says what must be in the file. clang -g -O1 -std=c11 -D_GNU_SOURCE
- * -fsanitize=fuzzer,address,undefined fuzz/fuzz_termlog.c termtext.c termjson.c out.c oom.c util.c
+ * -fsanitize=fuzzer,address,undefined fuzz/fuzz_termlog.c termtext.c termjson.c out.c oom.c format.c parse.c names.c util.c
  * log.c
  */
 #include <assert.h>
@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 /* Its state is reset for each input. */
+#include "../format.h"
 #include "../termlog.c"
 #include "fuzz.h"
 

@@ -1,7 +1,10 @@
 /*
- * fuzz_util.c - the parsers of util.h on any bytes, beside libc's where it has the same. libFuzzer:
- * clang -std=c11 -D_GNU_SOURCE -I. -g -fsanitize=fuzzer,address,undefined fuzz/fuzz_util.c util.c
+ * fuzz_util.c - the parsers of parse.h and names.h on any bytes, beside libc's where it has the same. libFuzzer:
+ * clang -std=c11 -D_GNU_SOURCE -I. -g -fsanitize=fuzzer,address,undefined fuzz/fuzz_util.c parse.c names.c format.c util.c
  */
+#include "format.h"
+#include "names.h"
+#include "parse.h"
 #include "util.h"
 #include "fuzz.h"
 

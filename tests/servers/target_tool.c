@@ -10,6 +10,7 @@
 #include "../../shim.h"
 #include "../../target.h"
 #include "../../tls.h"
+#include "../../parse.h"
 #include "../../util.h"
 
 #include <string.h>

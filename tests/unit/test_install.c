@@ -20,7 +20,6 @@
 #include "install.h"
 #include "log.h"
 #include "shim.h"
-#include "util.h"
 
 static char dir[] = "/tmp/test_install.XXXXXX";
 static char target[64];

@@ -23,7 +23,6 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "util.h"
 
 enum { TEXT_SIZE = 8192 };
 

@@ -52,7 +52,7 @@ int main(int argc, char **argv)
 	return 0;
 }
 EOF
-${CC:-gcc} -std=c11 -D_GNU_SOURCE -I. -o "$work/table" "$work/table.c" options.c usage.c util.c http.c || exit 1
+${CC:-gcc} -std=c11 -D_GNU_SOURCE -I. -o "$work/table" "$work/table.c" options.c usage.c util.c format.c parse.c names.c http.c || exit 1
 "$work/table" | sort >"$work/table.txt"
 
 # "  -r, --rewrite FROM:TO        send …"; the second letter of an option is in its text: "(also -L)".

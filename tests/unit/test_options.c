@@ -10,7 +10,8 @@
 #include "log.h"
 #include "options.h"
 #include "options_table.h"
-#include "util.h"
+#include "names.h"
+#include "parse.h"
 
 enum { ARGUMENTS = 16, ERROR_SIZE = 512 };
 

@@ -7,7 +7,7 @@
 
 #include "jsonline.h"
 #include "records.h"
-#include "util.h"
+#include "format.h"
 
 #define WALL INT64_C(1795714542000000001) /* 2026-11-26T17:35:42.000000001Z */
 #define HEAD "{\"time\":\"2026-11-26T17:35:42.000000001Z\",\"stream\":\"stderr\","

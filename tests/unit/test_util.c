@@ -1,5 +1,5 @@
 /*
- * test_util.c - util.h: every parser good, bad and at its edges; the formatter beside printf; words
+ * test_util.c - parse.h, names.h, format.h, util.h: every parser good, bad and at its edges; the formatter beside printf; words
  * beside the shell's.
  */
 #include <check.h>
@@ -12,6 +12,9 @@
 #include <time.h>
 
 #include "shim.h"
+#include "format.h"
+#include "names.h"
+#include "parse.h"
 #include "util.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
