@@ -13,6 +13,7 @@
 #include "outcome.h"
 #include "procs.h"
 #include "signals.h"
+#include "step.h"
 #include "termlog.h"
 #include "util.h"
 
@@ -48,7 +49,7 @@ static void finish_hooks(struct life *life)
 			   ? life->facts.exit_code
 			   : outcome_status(&life->o, &life->facts, life->sent_stop_signal);
 	(void)termlog_text(&life->facts, clock_now_ns(), true, reason, sizeof reason);
-	hooks_set_app(life->app, code, reason);
+	step_set_app(life->app, code, reason);
 	hooks_are_over = hooks_start(HOOK_POST_STOP, life->kill_ns) != HOOKS_BUSY;
 }
 

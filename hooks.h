@@ -26,10 +26,6 @@ enum hooks_progress {
  */
 int hooks_init(const struct options *o, struct termlog_facts *facts, char *error, size_t size);
 
-/* What hooks are told of the app in their environment; pid 0: it was not started; exit_code < 0:
- * it has not ended. */
-void hooks_set_app(pid_t pid, int exit_code, const char *reason);
-
 /* Starts a list. No step may run past end_ns (CLOCK_MONOTONIC; < 0: no limit but --hook-timeout).
  * BUSY, or DONE when there is nothing to do, or FAILED. */
 enum hooks_progress hooks_start(enum hook_kind kind, int64_t end_ns);

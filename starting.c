@@ -12,6 +12,7 @@
 #include "names.h"
 #include "notify.h"
 #include "privs.h"
+#include "step.h"
 #include "util.h"
 #include "waits.h"
 
@@ -171,7 +172,7 @@ enum phase starting_enter(struct life *life)
 	app_release_inherited(&life->o);
 	privs_settle(&life->o, hooks_has_commands());
 	deliver_kept(life);
-	hooks_set_app(life->app, -1, "");
+	step_set_app(life->app, -1, "");
 	enum hooks_progress progress = hooks_start(HOOK_POST_START, -1);
 	if (progress == HOOKS_FAILED)
 		return starting_fail(life, NULL);
