@@ -156,17 +156,15 @@ static void put_string(struct out *out, const char *name, const char *text)
 
 static void put_start(struct out *out, const struct status *s, int64_t now_ns)
 {
-	time_t seconds = (time_t)(s->started_wall_ns / NS_PER_S);
 	int64_t up_ms = (now_ns - s->started_ns) / NS_PER_MS;
-	struct tm t;
+	char started[TIME_SIZE];
 
-	if (s->started_ns == 0 || gmtime_r(&seconds, &t) == NULL) {
+	if (s->started_ns == 0) {
 		out_format(out, ",\"startedAt\":null,\"uptimeSeconds\":null");
 		return;
 	}
-	out_format(out,
-		",\"startedAt\":\"%d-%02d-%02dT%02d:%02d:%02dZ\",\"uptimeSeconds\":%lld.%03lld",
-		t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec,
+	*strchr(format_time(s->started_wall_ns, started), '.') = '\0'; /* to the second */
+	out_format(out, ",\"startedAt\":\"%sZ\",\"uptimeSeconds\":%lld.%03lld", started,
 		(long long)(up_ms / 1000), (long long)(up_ms % 1000));
 }
 

@@ -22,7 +22,6 @@ PORT = 9090
 CALLS = {
     "access": "EACCES",
     "bind": "EACCES",
-    "brk": "ENOMEM",
     "capset": "EPERM",
     "chdir": "EACCES",
     "clone": "EAGAIN ENOMEM EPERM",
