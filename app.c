@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@
 
 static int terminal = -1;    /* the one whose foreground was handed to the app, or could be */
 static pid_t terminal_group; /* whom it was handed to */
+static bool has_left_directory;
 
 /* The peers tell of a child that ended so, and tini's -e is for its exit code too-> */
 static int failed_exec_status(const struct options *o, const struct spawn *s)
@@ -59,15 +61,17 @@ static void note_handoff(uint64_t signals)
 }
 
 /* dumb-init's child runs while its parent goes on, and so finds that one gone to / when it looks.
- * Ours wakes up after the exec, so a program can be faster: under a peer's name we go before it.
- * The descriptor of where the program is to run, or 0: where shim is. */
+ * Ours wakes up after the exec, so a program can be faster: we go before it. The descriptor of
+ * where the program is to run, or 0: where shim is. open() would check O_CLOEXEC with one call
+ * more. */
 static int leave_directory(const struct options *o)
 {
-	if (o->personality == AS_SHIM || o->keep_directory)
+	if (o->personality != AS_DUMB_INIT)
 		return 0;
-	int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int here = (int)syscall(SYS_openat, AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	if (here > STDERR_FILENO && chdir("/") == 0)
+	has_left_directory = here > STDERR_FILENO && chdir("/") == 0;
+	if (has_left_directory)
 		return here;
 	if (here >= 0)
 		(void)close(here);
@@ -130,7 +134,7 @@ void app_release_inherited(const struct options *o)
 	fds[count++] = notify_descriptor();
 	if (!o->keep_descriptors)
 		descriptors_close(fds, count);
-	if (!o->keep_directory)
+	if (!o->keep_directory && !has_left_directory)
 		(void)!chdir("/"); /* a nicety: where it fails, shim stays where it is */
 }
 
