@@ -2,7 +2,7 @@
 
 TLS     = 1
 OBJECTS = shim.o life.o starting.o stopping.o finishing.o occasion.o app.o setup.o options.o commandline.o usage.o compat.o voices.o scan.o explain.o signals.o autoreap.o children.o spawn.o \
-	execerror.o terminal.o forward.o procs.o privs.o caps.o accounts.o descriptors.o outcome.o hooks.o step.o waits.o watcher.o messages.o drain_now.o notify.o notify_server.o \
+	execerror.o terminal.o forward.o procs.o privs.o caps.o accounts.o descriptors.o outcome.o hooks.o hook_output.o step.o waits.o watcher.o messages.o drain_now.o notify.o notify_server.o \
 	ready.o workers.o status.o dialogue.o health.o health_answer.o health_metrics.o health_client.o health_prober.o drain.o \
 	owners.o sockets.o sockets_parse.o target.o probe.o wait.o net.o resolve.o http.o \
 	http_server.o termlog.o termtext.o termjson.o oom.o out.o install.o paths.o log.o util.o format.o parse.o names.o \

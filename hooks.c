@@ -6,14 +6,19 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "format.h"
+#include "hook_output.h"
 #include "log.h"
 #include "names.h"
 #include "outcome.h"
 #include "procs.h"
 #include "step.h"
 #include "util.h"
+
+/* What a hook left behind may go on printing; its last line is not waited for any longer. */
+#define OUTPUT_NS (200 * NS_PER_MS)
 
 /* What is cut off by the end of the container itself gets its TERM this much before. */
 #define LAST_WARNING_NS (100 * NS_PER_MS)
@@ -33,6 +38,11 @@ struct list {
 	int64_t end_ns;   /* for the whole list; < 0: none */
 	enum pressure pressure;
 	const char *why_ended; /* "timed out", "the app ended"; NULL while at ease */
+
+	pid_t reader;                 /* of what a command prints; 0: none (any more) */
+	bool has_ended;               /* the command has, the reader has not */
+	int status;                   /* what it ended with */
+	char said[STEP_OUTCOME_SIZE]; /* its last line */
 };
 
 static const char *const kind_names[] = {
@@ -47,6 +57,7 @@ static const struct options *o;
 static struct termlog_facts *facts;
 static struct list lists[HOOK_KINDS];
 static int failed_status;
+static int64_t last_look_ns = -1; /* the end of all waits for what hooks print */
 
 static enum hook_kind kind_of(const struct list *list)
 {
@@ -125,18 +136,22 @@ static void record(const struct list *list, bool failed, const char *outcome)
 	hook->what = step_of(list)->text;
 	hook->failed = failed;
 	hook->took_ns = took_ns;
-	(void)format_text(hook->outcome, sizeof hook->outcome, "%s", outcome);
+	(void)format_text(hook->outcome, sizeof hook->outcome, "%s%s%s", outcome,
+		failed && *list->said ? ": " : "", failed ? list->said : "");
 }
 
 static int start_step(struct list *list, char *problem, size_t size)
 {
 	int status;
 
+	list->has_ended = false;
+	list->said[0] = '\0';
 	list->pressure = AT_EASE;
 	list->why_ended = NULL;
 	list->started_ns = clock_now_ns();
 	list->limit_ns = earlier_ns(list->started_ns + step_limit_ns(step_of(list)), list->end_ns);
-	list->pid = step_start(step_of(list), kind_names[kind_of(list)], &status, problem, size);
+	list->pid = step_start(
+		step_of(list), kind_names[kind_of(list)], &list->reader, &status, problem, size);
 	if (list->pid >= 0)
 		return 0;
 	failed_status = status;
@@ -199,36 +214,86 @@ static enum hooks_progress end_step(struct list *list, bool failed)
 	return go_on(list);
 }
 
-enum hooks_progress hooks_child_ended(pid_t pid, int status, enum hook_kind *kind)
+/* The step is over, with outcome. */
+static enum hooks_progress conclude(struct list *list, const char *outcome)
+{
+	bool failed = list->status != 0 || list->pressure != AT_EASE;
+
+	if (failed)
+		failed_status = list->status ? outcome_code(list->status) : EXIT_WAIT_TIMEOUT;
+	if (!list->why_ended)
+		record(list, failed, outcome);
+	return end_step(list, failed);
+}
+
+static enum hooks_progress conclude_command(struct list *list)
+{
+	char text[OUTCOME_TEXT_SIZE];
+
+	if (list->reader)
+		hook_output_last(list->reader, list->said, sizeof list->said);
+	return conclude(list, outcome_text(list->status, text));
+}
+
+static enum hooks_progress step_ended(struct list *list, int status)
 {
 	char outcome[STEP_OUTCOME_SIZE];
 
+	list->status = status;
+	if (list->pressure != AT_EASE) /* whoever it left in its group has had the TERM, too */
+		(void)procs_send_group(list->pid, SIGKILL);
+	step_take_outcome(step_of(list), list->pid, status, outcome);
+	if (!list->reader)
+		return conclude(list, outcome);
+	list->pid = 0;
+	list->has_ended = true;
+	list->limit_ns = clock_now_ns() + OUTPUT_NS;
+	return HOOKS_BUSY;
+}
+
+enum hooks_progress hooks_child_ended(pid_t pid, int status, enum hook_kind *kind)
+{
+	char said[STEP_OUTCOME_SIZE];
+	bool is_reader = hook_output_ended(pid, said, sizeof said);
+
 	for (struct list *list = lists; list < lists + HOOK_KINDS; list++) {
-		if (!list->is_busy || list->pid != pid)
+		if (!list->is_busy || pid != (is_reader ? list->reader : list->pid))
 			continue;
 		*kind = kind_of(list);
-		if (list->pressure !=
-			AT_EASE) /* whoever it left in its group has had the TERM, too */
-			(void)procs_send_group(pid, SIGKILL);
-		bool failed = status != 0 || list->pressure != AT_EASE;
-		step_take_outcome(step_of(list), pid, status, outcome);
-		if (failed)
-			failed_status = status ? outcome_code(status) : EXIT_WAIT_TIMEOUT;
-		if (!list->why_ended)
-			record(list, failed, outcome);
-		return end_step(list, failed);
+		if (!is_reader)
+			return step_ended(list, status);
+		list->reader = 0;
+		memcpy(list->said, said, sizeof said);
+		return list->has_ended ? conclude_command(list) : HOOKS_BUSY;
 	}
-	return HOOKS_IDLE;
+	return is_reader ? HOOKS_BUSY : HOOKS_IDLE;
+}
+
+void hooks_end(int64_t end_ns)
+{
+	if (hook_output_is_busy())
+		last_look_ns = earlier_ns(end_ns, clock_now_ns() + OUTPUT_NS);
+}
+
+/* Of a hook that runs still, when the time is up, no end is to be waited for. */
+bool hooks_are_reading(void)
+{
+	if (last_look_ns < 0 || !hook_output_is_busy())
+		return false;
+	for (struct list *list = lists; list < lists + HOOK_KINDS; list++)
+		if (list->is_busy && !list->has_ended)
+			return false;
+	return clock_now_ns() < last_look_ns;
 }
 
 /* --- time --- */
 
 int64_t hooks_deadline_ns(void)
 {
-	int64_t next_ns = -1;
+	int64_t next_ns = last_look_ns;
 
 	for (struct list *list = lists; list < lists + HOOK_KINDS; list++)
-		if (list->is_busy && list->pressure != KILLED &&
+		if (list->is_busy && (list->pressure != KILLED || list->has_ended) &&
 			(next_ns < 0 || list->limit_ns < next_ns))
 			next_ns = list->limit_ns;
 	return next_ns;
@@ -241,6 +306,8 @@ static void press(struct list *list, int64_t now_ns, const char *why)
 
 	if (!list->why_ended) { /* told now: the container may end before the step does */
 		list->why_ended = why;
+		if (list->reader)
+			hook_output_last(list->reader, list->said, sizeof list->said);
 		record(list, true, why);
 	}
 	if (is_command && list->pressure == AT_EASE) {
@@ -257,9 +324,13 @@ static void press(struct list *list, int64_t now_ns, const char *why)
 enum hooks_progress hooks_check_time(int64_t now_ns, enum hook_kind *kind)
 {
 	for (struct list *list = lists; list < lists + HOOK_KINDS; list++) {
-		if (!list->is_busy || list->pressure == KILLED || list->limit_ns > now_ns)
+		if (!list->is_busy || list->limit_ns > now_ns)
 			continue;
 		*kind = kind_of(list);
+		if (list->has_ended)
+			return conclude_command(list);
+		if (list->pressure == KILLED)
+			continue;
 		if (step_of(list)->kind != STEP_PAUSE) {
 			bool is_cut_short = list->limit_ns == list->end_ns;
 			press(list, now_ns,
@@ -326,7 +397,7 @@ void hooks_cancel(enum hook_kind kind, const char *why)
 	list->is_cut = true;
 	if (is_pausing(list))
 		end_pause(list, why);
-	else if (list->is_busy && list->pressure == AT_EASE)
+	else if (list->is_busy && !list->has_ended && list->pressure == AT_EASE)
 		press(list, clock_now_ns(), why);
 }
 

@@ -50,6 +50,10 @@ void hooks_cancel(enum hook_kind kind, const char *why);
 
 bool hooks_is_busy(enum hook_kind kind);
 
+/* All is over: is what a hook printed still being read? A fifth of a second after the first time
+ * that this is asked it is given up. */
+bool hooks_are_reading(void);
+
 /* Are there commands among those that run once the app has started? */
 bool hooks_has_commands(void);
 

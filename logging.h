@@ -3,7 +3,7 @@
  * that reads them (logs.c).
  *
  * PID 1 holds the pipes' read ends and never reads: so the app can lose its reader without getting
- * a SIGPIPE, and the next one finds what was in the pipe. Called by setup.c, app.c, hooks.c and
+ * a SIGPIPE, and the next one finds what was in the pipe. Called by setup.c, app.c, hook_output.c and
  * shim.c.
  */
 #ifndef LOGGING_H

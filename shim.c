@@ -361,7 +361,7 @@ int main(int argc, char **argv)
 		_exit(explain_plan(&life.o));
 
 	begin(&life);
-	while (life.phase != DONE || logging_is_busy())
+	while (life.phase != DONE || logging_is_busy() || hooks_are_reading())
 		step(&life);
 	_exit(finish(&life));
 }

@@ -14,7 +14,7 @@
 
 #include "children.h"
 #include "format.h"
-#include "logging.h"
+#include "hook_output.h"
 #include "names.h"
 #include "outcome.h"
 #include "parse.h"
@@ -176,8 +176,8 @@ static pid_t start_request(struct step *step, char *problem, size_t size)
 	return pid;
 }
 
-static pid_t start_command(
-	const struct step *step, const char *list, int *status, char *problem, size_t size)
+static pid_t start_command(const struct step *step, const char *list, pid_t *reader, int *status,
+	char *problem, size_t size)
 {
 	struct spawn s = {
 		.argv = step->slots + 1,
@@ -187,11 +187,14 @@ static pid_t start_command(
 		.terminal = -1,
 		.clean_signals = true,
 		.is_hook = true,
-		.errors = logging_hook_errors(),
 	};
 
 	(void)format_text(variables[0], sizeof *variables, "SHIM_HOOK=%s", list);
-	if (spawn_run(&s) < 0) {
+	*reader = hook_output_start(&s.errors);
+	int failed = spawn_run(&s);
+	if (*reader)
+		(void)close(s.errors);
+	if (failed) {
 		(void)spawn_explain(&s, problem, size);
 		if (s.stage == SPAWN_EXEC)
 			*status = s.error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXEC;
@@ -208,12 +211,14 @@ static pid_t start_command(
 	return s.pid;
 }
 
-pid_t step_start(struct step *step, const char *list, int *status, char *problem, size_t size)
+pid_t step_start(
+	struct step *step, const char *list, pid_t *reader, int *status, char *problem, size_t size)
 {
+	*reader = 0;
 	*status = EXIT_SHIM; /* unless more is known */
 	switch (step->kind) {
 	case STEP_COMMAND:
-		return start_command(step, list, status, problem, size);
+		return start_command(step, list, reader, status, problem, size);
 	case STEP_REQUEST:
 		return start_request(step, problem, size);
 	case STEP_PAUSE:

@@ -40,9 +40,10 @@ int64_t step_limit_ns(const struct step *step);
 /*
  * Starts it. list: the name of the list, for its environment. Returns the pid of the process, which
  * is watched; 0 for a pause, which needs none; -1 with the problem and with what a shell's exit
- * status would be.
+ * status would be. *reader: who reads what it prints (hook_output.h), or 0.
  */
-pid_t step_start(struct step *step, const char *list, int *status, char *problem, size_t size);
+pid_t step_start(struct step *step, const char *list, pid_t *reader, int *status, char *problem,
+	size_t size);
 
 /* To the group of a command; to itself if it has none (setpgid(2) was refused) or is in another. A
  * request is ended, whatever the signal: it has nothing to tidy up. */

@@ -167,18 +167,53 @@ def p11_clean_place(case):
 
 @scenario()
 def p64_output_is_on_stderr(case):
-    """Both streams of a hook are in the log, whole, and the app's stdout has none of it."""
+    """Both streams of a hook are in the log, whole, before shim's word on it, and the app's stdout
+    has none of it; what it said last is in the termination message."""
     for kind in KINDS:
+        log = case.path("message")
         hook = "sh -c 'echo to out; echo to err >&2; exit 3'"
-        init = case.start(APP, opts=[f"--{kind}", hook])
+        init = case.start(APP, opts=[f"--{kind}", hook, "--termination-log", log])
         if "stop" in kind:
             init.line("^ready")
             init.signal(TERM)
         equal(init.wait(), 3 if "start" in kind else 6)
         for line in ("^to out$", "^to err$", rf"{kind} hook .* failed after .*: exit 3$"):
             check(re.search(line, init.err, re.M), line, init.err)
+        check(init.err.index("to err\n") < init.err.index(" failed after "), init.err)
         check("to " not in init.out, init.out)
+        check(f"{kind} {hook} failed: exit 3: to err" in read(log), read(log))
         case.close()
+
+
+@scenario()
+def p64_last_line_of_a_hook_that_hangs(case):
+    """Also where the hook says it long before its time is up, and without a line break at the end
+    where it ends by itself."""
+    log = case.path("message")
+    hooks = ["sh -c 'echo asking the database; exec sleep 60'", "sh -c 'printf \"a\\n\\n\\tb c\"; exit 5'"]
+    init = case.start(
+        APP,
+        opts=["--pre-stop", hooks[0], "--pre-stop", hooks[1], "--hook-timeout", "500ms"]
+        + ["--termination-log", log],
+    )
+    init.line("^ready")
+    init.signal(TERM)
+    equal(init.wait(), 6)
+    for words in ("failed: timed out: asking the database", "failed: exit 5: b c"):
+        check(words in read(log), read(log))
+
+
+@scenario()
+def p64_what_a_hook_left_behind_says(case):
+    """Nobody waits for its end, and its last words are not lost: neither beside the app, nor when it
+    is told to end."""
+    hook = f"sh -c '{case.payload} slow 15 100 0 >&2 &'"
+    init = case.start(APP, opts=["--pre-start", hook])
+    init.line("^ready")
+    init.line("^ready", where="err")
+    init.signal(TERM)
+    equal(init.wait(), 6)
+    check("got 15\nflushed\n" in init.err, init.err)
 
 
 @scenario(modes=NAMED, limit=30)

@@ -42,7 +42,7 @@ def a_child_ends_while_reaping_changes_hands(case):
         opts=["--post-start", "sleep 60"],
     )
     init.line("^ready")
-    eventually(lambda: len(proc_children(init.pid)) == 2, "the hook runs")
+    eventually(lambda: len(proc_children(init.pid)) == 3, "the hook runs, and who reads it")
     tracer = slow_down(case, init, "rt_sigaction", 300)
     try:
         init.signal(15, init.app())
