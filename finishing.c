@@ -177,5 +177,6 @@ enum phase finishing_enter_done(struct life *life)
 		end_ns = earlier_ns(
 			end_ns, (life->kill_ns + life->facts.stop_ns + life->o.grace_ns) / 2);
 	logging_end(end_ns);
+	hooks_end(end_ns);
 	return DONE;
 }

@@ -50,8 +50,9 @@ void hooks_cancel(enum hook_kind kind, const char *why);
 
 bool hooks_is_busy(enum hook_kind kind);
 
-/* All is over: is what a hook printed still being read? A fifth of a second after the first time
- * that this is asked it is given up. */
+/* Everybody has ended: what hooks printed last is still to be passed on, until end_ns or a fifth of
+ * a second from now at the latest. */
+void hooks_end(int64_t end_ns);
 bool hooks_are_reading(void);
 
 /* Are there commands among those that run once the app has started? */
