@@ -75,10 +75,10 @@ static int out_of_memory(char *error, size_t size)
 	return -1;
 }
 
-static int parse_list(struct list *list, char *error, size_t size)
+static int parse_list(enum hook_kind kind, char *error, size_t size)
 {
-	const char *kind = kind_names[kind_of(list)];
-	const struct text_list *texts = &o->hooks[kind_of(list)];
+	struct list *list = &lists[kind];
+	const struct text_list *texts = &o->hooks[kind];
 	char problem[200];
 
 	list->steps = calloc(texts->count, sizeof *list->steps);
@@ -89,7 +89,8 @@ static int parse_list(struct list *list, char *error, size_t size)
 
 		if (step_parse(step, texts->items[list->count], problem, sizeof problem) == 0)
 			continue;
-		(void)format_text(error, size, "--%s: '%s': %s", kind, step->text, problem);
+		(void)format_text(
+			error, size, "--%s: '%s': %s", kind_names[kind], step->text, problem);
 		return -1;
 	}
 	return 0;
@@ -102,11 +103,11 @@ int hooks_init(
 
 	o = options;
 	facts = all_facts;
-	for (int kind = 0; kind < HOOK_KINDS; kind++) {
+	for (enum hook_kind kind = 0; kind < HOOK_KINDS; kind++) {
 		if (!o->hooks[kind].count)
 			continue;
 		any = true;
-		if (parse_list(&lists[kind], error, size) < 0)
+		if (parse_list(kind, error, size) < 0)
 			return -1;
 	}
 	return any && step_init(o) < 0 ? out_of_memory(error, size) : 0;
