@@ -470,6 +470,16 @@ def strip_mode(environment):
     return sorted(e for e in environment if not e.startswith("SHIM_TEST_REAPING="))
 
 
+def fill(fd):
+    """A pipe, socket or terminal that takes no byte more: who writes to it waits."""
+    os.set_blocking(fd, False)
+    try:
+        while True:
+            os.write(fd, b"x" * 256)
+    except BlockingIOError:
+        os.set_blocking(fd, True)
+
+
 def regular(path):
     return os.path.exists(path) and stat.S_ISREG(os.lstat(path).st_mode)
 

@@ -19,6 +19,7 @@ SHORT = 6  # the same where it has to kill in the end
 NOTICE = 1.0  # seconds after TERM until no client comes any more
 DRAIN = ["--drain", "1500ms:4s", "--drain-idle", "500ms"]
 NOBODY = 65534
+QUIT = ["--stop-signal", "QUIT"]
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 BACKEND = 19000  # the port of the slow server that proxies have behind them
 
@@ -170,3 +171,21 @@ def lost_some(box, load):
 
 def was_killed(box):
     check(box.was_killed and box.status == 137, f"{box.setup}: not killed, {box.status}")
+
+
+def is_gentle_under_load(server):
+    """Only shim's stop signal for it (already among its options) loses nothing."""
+    lost_some(*server.under_load("bare"))
+    was_killed(server.under_load("shell")[0])
+    is_clean(*server.under_load("shim"))
+    is_clean(*server.under_load("shim+shell", ["--clean-stop"]))
+
+
+def is_gentle_with_quit(server):
+    """TERM loses requests; QUIT does not, whoever it goes to, and with a shell around or not."""
+    lost_some(*server.in_flight("bare"))
+    lost_some(*server.in_flight("shim"))
+    is_clean(*server.in_flight("shim", QUIT))
+    is_clean(*server.in_flight("shim", [*QUIT, "--scope", "child"]))
+    is_clean(*server.in_flight("shim+shell", [*QUIT, "--clean-stop"]))
+    is_clean(*server.in_flight("shim+shell", [*QUIT, "--clean-stop", "--scope", "child"]))

@@ -1,7 +1,17 @@
 """nginx: TERM is its fast stop, QUIT the gentle one. The master tells its workers, so that child and group
 are the same to it."""
 
-from containers import BACKEND, NOBODY, Server, is_clean, lost_some, stage, was_killed
+from containers import (
+    BACKEND,
+    NOBODY,
+    QUIT,
+    Server,
+    is_clean,
+    is_gentle_under_load,
+    is_gentle_with_quit,
+    lost_some,
+    stage,
+)
 from harness import scenario, tool
 
 CONFIG = """daemon off; worker_processes 2; pid {dir}/pid{port}; error_log stderr notice;
@@ -13,7 +23,6 @@ server {{ listen 127.0.0.1:{port};
 location / {{ return 200 "ok\\n"; }}
 location /slow {{ proxy_pass http://127.0.0.1:{backend}; }} }} }}
 """
-QUIT = ["--stop-signal", "QUIT"]
 
 
 def nginx(case, options, user=None):
@@ -29,22 +38,12 @@ def nginx(case, options, user=None):
 
 @scenario(limit=60)
 def nginx_under_load(case):
-    server = nginx(case, QUIT)
-    lost_some(*server.under_load("bare"))
-    was_killed(server.under_load("shell")[0])
-    is_clean(*server.under_load("shim"))
-    is_clean(*server.under_load("shim+shell", ["--clean-stop"]))
+    is_gentle_under_load(nginx(case, QUIT))
 
 
 @scenario(limit=60)
 def nginx_stop_signal(case):
-    server = nginx(case, [], NOBODY)
-    lost_some(*server.in_flight("bare"))
-    lost_some(*server.in_flight("shim"))
-    is_clean(*server.in_flight("shim", QUIT))
-    is_clean(*server.in_flight("shim", [*QUIT, "--scope", "child"]))
-    is_clean(*server.in_flight("shim+shell", [*QUIT, "--clean-stop"]))
-    is_clean(*server.in_flight("shim+shell", [*QUIT, "--clean-stop", "--scope", "child"]))
+    is_gentle_with_quit(nginx(case, [], NOBODY))
 
 
 @scenario(limit=60)

@@ -2,7 +2,16 @@
 
 import subprocess
 
-from containers import NOBODY, Server, is_clean, lost_some, stage, was_killed
+from containers import (
+    NOBODY,
+    QUIT,
+    Server,
+    is_clean,
+    is_gentle_under_load,
+    is_gentle_with_quit,
+    lost_some,
+    stage,
+)
 from harness import Skip, scenario, tool
 
 PROGRAM = """<?php
@@ -32,7 +41,6 @@ server {{ listen 127.0.0.1:{front}; location / {{ fastcgi_pass 127.0.0.1:{port};
 fastcgi_param SCRIPT_FILENAME {script}; fastcgi_param REQUEST_METHOD $request_method;
 fastcgi_param REQUEST_URI $request_uri; }} }} }}
 """
-QUIT = ["--stop-signal", "QUIT"]
 
 
 def php(case, options, user=None, control="process_control_timeout = 5s"):
@@ -63,23 +71,13 @@ def has(name):
 
 @scenario(limit=60)
 def php_under_load(case):
-    server = php(case, QUIT)
-    lost_some(*server.under_load("bare"))
-    was_killed(server.under_load("shell")[0])
-    is_clean(*server.under_load("shim"))
-    is_clean(*server.under_load("shim+shell", ["--clean-stop"]))
+    is_gentle_under_load(php(case, QUIT))
 
 
 @scenario(limit=60)
 def php_stop_signal(case):
     """The master is in a session of its own: behind a shell no signal to the group reaches it."""
-    server = php(case, [], NOBODY)
-    lost_some(*server.in_flight("bare"))
-    lost_some(*server.in_flight("shim"))
-    is_clean(*server.in_flight("shim", QUIT))
-    is_clean(*server.in_flight("shim", [*QUIT, "--scope", "child"]))
-    is_clean(*server.in_flight("shim+shell", [*QUIT, "--clean-stop"]))
-    is_clean(*server.in_flight("shim+shell", [*QUIT, "--clean-stop", "--scope", "child"]))
+    is_gentle_with_quit(php(case, [], NOBODY))
 
 
 @scenario(limit=60)

@@ -1,6 +1,6 @@
 """Ruby's Puma and Unicorn: to Unicorn TERM means at once, and QUIT gently."""
 
-from containers import NOBODY, Server, is_clean, lost_some, stage, was_killed
+from containers import NOBODY, QUIT, Server, is_clean, lost_some, stage, was_killed
 from harness import scenario, tool
 
 PROGRAM = """
@@ -11,7 +11,6 @@ run(lambda do |env|
   [200, { "Content-Length" => body.size.to_s, "Content-Type" => "text/plain" }, [body]]
 end)
 """
-QUIT = ["--stop-signal", "QUIT"]
 
 
 def puma(case, options, user=None, extra=()):

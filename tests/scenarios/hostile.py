@@ -13,6 +13,7 @@ from harness import (
     check,
     equal,
     eventually,
+    fill,
     proc_status,
     read,
     scenario,
@@ -247,12 +248,7 @@ def full_pipe_as_stderr(case):
     """Nobody reads the log: shim neither waits nor dies."""
     r, w = os.pipe()
     fcntl.fcntl(w, fcntl.F_SETPIPE_SZ, 4096)
-    os.set_blocking(w, False)
-    try:
-        while True:
-            os.write(w, b"x" * 512)
-    except BlockingIOError:
-        os.set_blocking(w, True)
+    fill(w)
     init = case.start(["signals", "15", "7"], opts=["-vv"], stderr=w)
     os.close(w)
     init.line("^ready")

@@ -8,7 +8,7 @@ import re
 import socket
 import stat
 
-from harness import NAMED, check, equal, eventually, proc_children, read, regular, scenario
+from harness import NAMED, check, equal, eventually, fill, proc_children, read, regular, scenario
 from network import becomes, network
 
 TERM, USR1 = 15, 10
@@ -93,15 +93,6 @@ def full_terminal():
     master, slave = os.openpty()
     fill(slave)
     return master, slave
-
-
-def fill(fd):
-    os.set_blocking(fd, False)
-    try:
-        while True:
-            os.write(fd, b"x" * 256)
-    except BlockingIOError:
-        os.set_blocking(fd, True)
 
 
 def broken_pipe():

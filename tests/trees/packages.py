@@ -81,37 +81,30 @@ def supervisord_with_a_program_that_does_not_end(case):
         check("nobody left" in init.out, init.out)
 
 
-@scenario(limit=40)
-def cron_with_a_job(case):
-    """cron is the app, its job in a session of its own: the job is told, and has its time."""
+def stop_cron(case, command, status, opts=()):
+    """A job in a session of its own: it is told, and has its time."""
     done = case.path("done", "", 0o666)
     job = f"exec {case.payload} slow 15 300 0 >{done} 2>&1"
     init = case.start(
-        [tool("cron"), "-f"],
+        command,
+        opts=opts,
         shell=f"{mounts('/run', '/etc/cron.d', '/var/spool/cron')}; mkdir /var/spool/cron/crontabs;"
         f" echo '@reboot root {job}' >/etc/cron.d/job",
     )
     eventually(lambda: "ready" in read(done), "the job runs")
     init.signal(TERM)
-    equal(init.wait(), 143)
+    equal(init.wait(), status)
     check("flushed" in read(done), read(done))
+
+
+@scenario(limit=40)
+def cron_with_a_job(case):
+    stop_cron(case, [tool("cron"), "-f"], 143)
 
 
 @scenario(limit=40)
 def cron_that_is_a_daemon(case):
-    """The same in the background, with --until-empty."""
-    done = case.path("done", "", 0o666)
-    job = f"exec {case.payload} slow 15 300 0 >{done} 2>&1"
-    init = case.start(
-        [tool("cron")],
-        opts=["--until-empty", "--grace", "8s"],
-        shell=f"{mounts('/run', '/etc/cron.d', '/var/spool/cron')}; mkdir /var/spool/cron/crontabs;"
-        f" echo '@reboot root {job}' >/etc/cron.d/job",
-    )
-    eventually(lambda: "ready" in read(done), "the job runs")
-    init.signal(TERM)
-    equal(init.wait(), 0)
-    check("flushed" in read(done), read(done))
+    stop_cron(case, [tool("cron")], 0, ["--until-empty", "--grace", "8s"])
 
 
 @scenario(limit=40)
