@@ -112,7 +112,7 @@ static void begin_linger(struct life *life)
 
 enum phase finishing_linger(struct life *life, const struct event *event)
 {
-	if (!has_looked) { /* the look that enter_finishing() asked for */
+	if (!has_looked) { /* the look that finishing_enter() asked for */
 		has_looked = true;
 		life->deadline_ns = life->kill_ns;
 		if (is_anyone_left())

@@ -252,7 +252,7 @@ static enum hooks_progress step_ended(struct list *list, int status)
 	return HOOKS_BUSY;
 }
 
-enum hooks_progress hooks_child_ended(pid_t pid, int status, enum hook_kind *kind)
+enum hooks_progress hooks_child_ended(pid_t pid, int status)
 {
 	char said[STEP_OUTCOME_SIZE];
 	bool is_reader = hook_output_ended(pid, said, sizeof said);
@@ -260,7 +260,6 @@ enum hooks_progress hooks_child_ended(pid_t pid, int status, enum hook_kind *kin
 	for (struct list *list = lists; list < lists + HOOK_KINDS; list++) {
 		if (!list->is_busy || pid != (is_reader ? list->reader : list->pid))
 			continue;
-		*kind = kind_of(list);
 		if (!is_reader)
 			return step_ended(list, status);
 		list->reader = 0;
@@ -322,12 +321,11 @@ static void press(struct list *list, int64_t now_ns, const char *why)
 	step_signal(step_of(list), list->pid, SIGKILL);
 }
 
-enum hooks_progress hooks_check_time(int64_t now_ns, enum hook_kind *kind)
+enum hooks_progress hooks_check_time(int64_t now_ns)
 {
 	for (struct list *list = lists; list < lists + HOOK_KINDS; list++) {
 		if (!list->is_busy || list->limit_ns > now_ns)
 			continue;
-		*kind = kind_of(list);
 		if (list->has_ended)
 			return conclude_command(list);
 		if (list->pressure == KILLED)
@@ -381,14 +379,13 @@ static void end_pause(struct list *list, const char *why)
 	skip_rest(list);
 }
 
-bool hooks_skip_rest(enum hook_kind kind)
+void hooks_skip_rest(enum hook_kind kind)
 {
 	struct list *list = &lists[kind];
 
 	list->is_cut = true;
 	if (is_pausing(list))
 		end_pause(list, "the app ended"); /* it was for the app's sake */
-	return list->is_busy;
 }
 
 void hooks_cancel(enum hook_kind kind, const char *why)

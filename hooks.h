@@ -30,19 +30,19 @@ int hooks_init(const struct options *o, struct termlog_facts *facts, char *error
  * BUSY, or DONE when there is nothing to do, or FAILED. */
 enum hooks_progress hooks_start(enum hook_kind kind, int64_t end_ns);
 
-/* A child has ended: IDLE if it was none of a hook's. *kind: whose. */
-enum hooks_progress hooks_child_ended(pid_t pid, int status, enum hook_kind *kind);
+/* A child has ended: IDLE if it was none of a hook's. */
+enum hooks_progress hooks_child_ended(pid_t pid, int status);
 
 /* When hooks_check_time() has something to do next; < 0: never. */
 int64_t hooks_deadline_ns(void);
 
 /* A limit has come: ends the step that overran it (TERM to its group, KILL a second later), or a
  * pause. Call until IDLE. */
-enum hooks_progress hooks_check_time(int64_t now_ns, enum hook_kind *kind);
+enum hooks_progress hooks_check_time(int64_t now_ns);
 
 /* The app has ended: the steps not begun are skipped, a pause is over; another one that runs may
- * finish. Is one running? */
-bool hooks_skip_rest(enum hook_kind kind);
+ * finish. */
+void hooks_skip_rest(enum hook_kind kind);
 
 /* The step that runs is ended (TERM, KILL a second later), the rest skipped. why: for the message.
  */

@@ -90,7 +90,7 @@ enum phase life_end_app(struct life *life, const struct event *event)
 	forward_app_ended();
 	watcher_end();
 	hooks_cancel(HOOK_POST_START, "the app ended");
-	(void)hooks_skip_rest(HOOK_PRE_STOP);
+	hooks_skip_rest(HOOK_PRE_STOP);
 	if (WIFEXITED(event->status))
 		log_note(NOTE_APP_EXITED, WEXITSTATUS(event->status), 0, NULL);
 	else

@@ -3,7 +3,8 @@
  *
  * shim.c owns the one struct life and the table that says what happens when; the actions of that
  * table are in life.c, starting.c, stopping.c and finishing.c. Each is given the life and returns
- * the phase that follows; none calls another's phase by itself, and nobody else includes this.
+ * the phase that follows; none calls another's phase by itself. Beside them only occasion.c knows
+ * this.
  */
 #ifndef LIFE_H
 #define LIFE_H

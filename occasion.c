@@ -41,8 +41,6 @@ static enum occasion classify_hooks(enum hooks_progress progress)
 /* Whose child was it? */
 static enum occasion classify_exit(struct life *life, pid_t pid, int status)
 {
-	enum hook_kind kind;
-
 	if (pid == life->app)
 		return ON_ENDED;
 	switch (waits_child_ended(pid, status)) {
@@ -55,7 +53,7 @@ static enum occasion classify_exit(struct life *life, pid_t pid, int status)
 	case WAITS_IDLE:
 		break;
 	}
-	enum hooks_progress progress = hooks_child_ended(pid, status, &kind);
+	enum hooks_progress progress = hooks_child_ended(pid, status);
 	if (progress != HOOKS_IDLE)
 		return classify_hooks(progress);
 	switch (notify_child_ended(pid, status)) {
@@ -84,7 +82,6 @@ static enum occasion classify_exit(struct life *life, pid_t pid, int status)
 /* Whose time has come? Each of the others is seen to in its own turn. */
 static enum occasion classify_deadline(struct life *life)
 {
-	enum hook_kind kind;
 	int64_t now_ns = clock_now_ns();
 
 	if (life->deadline_ns >= 0 && now_ns >= life->deadline_ns) {
@@ -96,7 +93,7 @@ static enum occasion classify_deadline(struct life *life)
 	notify_check_time(now_ns);
 	if (watcher_check_time(now_ns) == WATCHER_DONE)
 		return ON_DRAINED;
-	return classify_hooks(hooks_check_time(now_ns, &kind));
+	return classify_hooks(hooks_check_time(now_ns));
 }
 
 /* A word from another shim; under a peer's name there is none, and it is a signal like others. */

@@ -99,13 +99,6 @@ enum phase starting_fail_preparing(struct life *life, const struct event *event)
 		life, hooks_failed_status(), "the app was not started: a pre-start hook failed");
 }
 
-enum phase starting_stop(struct life *life, const struct event *event)
-{
-	hooks_cancel(HOOK_POST_START, "a stop was asked for");
-	life_begin_stop(life, event->signo);
-	return DRAINING;
-}
-
 /* The app ends for it, and the status is the hook's. */
 enum phase starting_fail(struct life *life, const struct event *event)
 {

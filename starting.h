@@ -24,7 +24,6 @@ enum phase starting_wait_too_long(struct life *life, const struct event *event);
 enum phase starting_wait_in_vain(struct life *life, const struct event *event);
 enum phase starting_stop_preparing(struct life *life, const struct event *event);
 enum phase starting_fail_preparing(struct life *life, const struct event *event);
-enum phase starting_stop(struct life *life, const struct event *event);
 enum phase starting_fail(struct life *life, const struct event *event);
 
 #endif

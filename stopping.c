@@ -30,6 +30,7 @@ static int64_t drain_end_ns(struct life *life)
 
 enum phase stopping_begin(struct life *life, const struct event *event)
 {
+	hooks_cancel(HOOK_POST_START, "a stop was asked for");
 	life_begin_stop(life, event->signo);
 	return DRAINING;
 }
