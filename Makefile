@@ -8,8 +8,7 @@ OBJECTS = shim.o life.o starting.o stopping.o finishing.o occasion.o app.o setup
 	http_server.o termlog.o termtext.o termjson.o oom.o out.o install.o paths.o log.o util.o format.o parse.o names.o \
 	logging.o logs.o records.o fold.o jsonline.o \
 	seal.o $(SEAL_OBJECTS_$(SECCOMP)) \
-	$(TLS_OBJECTS_$(TLS)) $(LIBC_OBJECTS_$(LIBC))
-LIBC_OBJECTS_musl = small_musl.o
+	$(TLS_OBJECTS_$(TLS))
 TLS_OBJECTS_0 = tls_none.o
 SEAL_OBJECTS_0 = seal_none.o
 SEAL_OBJECTS_1 = seal_rules.o
@@ -135,7 +134,7 @@ ASAN       = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-o
 UNIT_TESTS = $(basename $(notdir $(wildcard tests/unit/test_*.c)))
 
 # Every module but main's, with sanitizers, for the unit tests.
-build/unit/libshim.a: $(filter-out build/unit/shim.o build/unit/%_musl.o,$(OBJECTS:%=build/unit/%))
+build/unit/libshim.a: $(filter-out build/unit/shim.o build/unit/tls_musl.o,$(OBJECTS:%=build/unit/%))
 	$(Q)ar rcs $@ $^
 
 build/unit/%.o: %.c
@@ -150,7 +149,7 @@ build/unit/test_%: tests/unit/test_%.c build/unit/libshim.a
 
 # The client side alone, as a program, for the tests against real servers.
 TOOL_OBJECTS = http.o target.o probe.o wait.o net.o resolve.o log.o util.o format.o parse.o names.o out.o voices.o \
-	$(TLS_OBJECTS_$(TLS)) $(LIBC_OBJECTS_$(LIBC)) tests/servers/target_tool.o
+	$(TLS_OBJECTS_$(TLS)) tests/servers/target_tool.o
 
 build/target_tool: $(TOOL_OBJECTS:%=$(BUILD)/%) $(LAYOUT_$(LIBC)) | $(TLS_LIBS_musl)
 	$(Q)$(LINK_$(LIBC))
@@ -208,7 +207,7 @@ build/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -c -o $@ $<
 
-build/fuzz/libshim.a: $(filter-out build/fuzz/shim.o build/fuzz/%_musl.o,$(OBJECTS:%=build/fuzz/%))
+build/fuzz/libshim.a: $(filter-out build/fuzz/shim.o build/fuzz/tls_musl.o,$(OBJECTS:%=build/fuzz/%))
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 build/fuzz/fuzz_%: fuzz/fuzz_%.c build/fuzz/libshim.a

@@ -20,6 +20,7 @@
 #include "log.h"
 #include "messages.h"
 #include "names.h"
+#include "privs.h"
 #include "shim.h"
 #include "util.h"
 
@@ -71,7 +72,7 @@ static void become_user_of_init(void)
 	struct stat init;
 
 	if (geteuid() == 0 && stat("/proc/1", &init) == 0 && init.st_uid != 0)
-		(void)setresuid(init.st_uid, init.st_uid, init.st_uid); /* else it shows */
+		(void)privs_set_user(init.st_uid); /* else it shows */
 }
 
 int drain_now_main(int64_t timeout_ns)

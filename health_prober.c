@@ -62,7 +62,7 @@ static void probe(int fd, uint32_t number, const struct health_options *o)
 {
 	struct answer failed = {.number = number, .result = -1};
 	int status = -1;
-	pid_t pid = fork();
+	pid_t pid = _Fork();
 
 	if (pid == 0)
 		probe_once(fd, number, o);
@@ -111,7 +111,7 @@ int health_prober_start(const struct health_options *options)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -1;
-	pid = fork();
+	pid = _Fork();
 	if (pid == 0) {
 		(void)close(ends[0]);
 		(void)close(options->listener);

@@ -239,6 +239,12 @@ char **privs_environment(void)
 
 /* --- in the child --- */
 
+/* libc's would have every thread do it, and there are none: 1.6 KiB. */
+int privs_set_user(uid_t uid)
+{
+	return (int)syscall(CALL_SETRESUID, uid, uid, uid);
+}
+
 static int change_user(const char **call)
 {
 	const struct account *account = &privs.account;
@@ -253,7 +259,7 @@ static int change_user(const char **call)
 	if (syscall(CALL_SETRESGID, account->gid, account->gid, account->gid) < 0)
 		return -1;
 	*call = "setresuid";
-	return (int)syscall(CALL_SETRESUID, account->uid, account->uid, account->uid);
+	return privs_set_user(account->uid);
 }
 
 static int change_caps(const char **call)

@@ -28,6 +28,9 @@ char **privs_environment(void);
  */
 int privs_become(const char **call);
 
+/* This process becomes that user, saved uid included. Async-signal-safe. 0, or -1 and errno. */
+int privs_set_user(uid_t uid);
+
 /* PID 1, once the app runs: keeps the capabilities that it needs itself, and only those. all:
  * commands are still to be run with what shim was given. */
 void privs_settle(const struct options *o, bool all);

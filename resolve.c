@@ -190,7 +190,7 @@ static bool ask_beside(const char *host, uint16_t port, int64_t deadline_ns, str
 
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		return false;
-	pid = fork();
+	pid = _Fork();
 	if (pid == 0)
 		ask_and_exit(host, port, ends[1], parent, deadline_ns);
 	(void)close(ends[1]);

@@ -115,7 +115,7 @@ void signals_want_empty(void)
 pid_t signals_fork(void)
 {
 	bool kernel_reaps = autoreap_pause();
-	pid_t pid = fork();
+	pid_t pid = _Fork();
 
 	if (pid == 0) {
 		autoreap_end();

@@ -68,6 +68,7 @@ static const struct rule common[] = {
  * probe, which their own timers end. */
 static const struct rule client[] = {
 	{.name = "bind"},
+	{.name = "brk"},
 	{"clone", ONLY(0, "no flags: a fork", SIGCHLD)},
 	{.name = "connect"},
 	{"fcntl", ONLY(1, "F_SETFD, F_SETFL", F_SETFD, F_SETFL)},
@@ -81,8 +82,10 @@ static const struct rule client[] = {
 	{.name = "gettid"},
 	{"ioctl", ONLY(1, "SIOCGIFINDEX", SIOCGIFINDEX)}, /* fe80::1%eth0 */
 	{.name = "lseek"},
+	{.name = "madvise"},
 	{"mmap", WITHOUT(2, "not executable", PROT_EXEC)},
 	{"mprotect", WITHOUT(2, "not executable", PROT_EXEC)},
+	{.name = "mremap"},
 	{.name = "munmap"},
 	{.name = "newfstatat"},
 	{"open", WITHOUT(1, "to read", O_ACCMODE | O_CREAT | O_TRUNC)},

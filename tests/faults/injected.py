@@ -22,6 +22,7 @@ PORT = 9090
 CALLS = {
     "access": "EACCES",
     "bind": "EACCES",
+    "brk": "ENOMEM",
     "capset": "EPERM",
     "chdir": "EACCES",
     "clone": "EAGAIN ENOMEM EPERM",
