@@ -3,8 +3,8 @@
  * that reads them (logs.c).
  *
  * PID 1 holds the pipes' read ends and never reads: so the app can lose its reader without getting
- * a SIGPIPE, and the next one finds what was in the pipe. Called by setup.c, app.c, hook_output.c and
- * shim.c.
+ * a SIGPIPE, and the next one finds what was in the pipe. Called by setup.c, app.c, hook_output.c
+ * and shim.c.
  */
 #ifndef LOGGING_H
 #define LOGGING_H
