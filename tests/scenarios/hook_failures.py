@@ -28,8 +28,8 @@ def failing(case, kind, hook, outcome, status, opts=(), **how):
     log = case.path("message")
     if os.path.exists(log):
         os.unlink(log)
+    begun = time.monotonic()  # before it: a busy machine may let shim begin long before we go on
     init = case.start(APP, opts=[f"--{kind}", hook, "--termination-log", log, *opts], **how)
-    begun = time.monotonic()
     if kind in ("pre-stop", "post-stop"):
         init.line("^ready")
         begun = time.monotonic()
