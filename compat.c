@@ -273,7 +273,7 @@ static int dumb_init_parse(struct options *o, char **argv)
 		{"rewrite", 'r'},
 		{"verbose", 'v'},
 		{"version", 'V'},
-		{NULL, 0},
+		{"", 0},
 	};
 	struct scan s = {.argv = argv, .shorts = "hvVcr:", .longs = longs, .next = 1};
 	uint64_t rewritten = 0;
@@ -341,7 +341,7 @@ static int catatonit_option(struct options *o, int letter)
 
 static int catatonit_parse(struct options *o, char **argv)
 {
-	static const struct scan_long longs[] = {{"version", 'V'}, {NULL, 0}};
+	static const struct scan_long longs[] = {{"version", 'V'}, {"", 0}};
 	struct scan s = {.argv = argv, .shorts = "ghLPV", .longs = longs, .next = 1};
 	int letter, status;
 

@@ -40,7 +40,7 @@ static const char *machine_name(unsigned machine)
 {
 	static const struct {
 		unsigned machine;
-		const char *name;
+		char name[8];
 	} names[] = {
 		{EM_X86_64, "x86-64"},
 		{EM_386, "i386"},

@@ -107,7 +107,7 @@ static bool reply(struct server *s, struct client *c, const struct health_reply 
 /* What cannot be answered otherwise: 400, 405, 408, 431, 505. The connection ends with it. */
 static void refuse(struct server *s, struct client *c, int status)
 {
-	static const char *const words[] = {"bad request\n", "only GET and HEAD\n", "too slow\n",
+	static const char words[][20] = {"bad request\n", "only GET and HEAD\n", "too slow\n",
 		"too long\n", "only HTTP/1\n"};
 	struct health_reply answer = {.status = status};
 	const char *text = words[status == 405   ? 1

@@ -45,7 +45,7 @@ struct list {
 	char said[STEP_OUTCOME_SIZE]; /* its last line */
 };
 
-static const char *const kind_names[] = {
+static const char kind_names[][12] = {
 	[HOOK_PRE_START] = "pre-start",
 	[HOOK_POST_START] = "post-start",
 	[HOOK_PRE_STOP] = "pre-stop",

@@ -72,7 +72,7 @@ const char *http_header_problem(const char *header)
 {
 	/* What frames the request is ours to say: a second one would let a header smuggle a
 	 * request. */
-	static const char *const ours[] = {"Connection", "Content-Length", "Transfer-Encoding"};
+	static const char ours[][20] = {"Connection", "Content-Length", "Transfer-Encoding"};
 	struct span name = header_name(header);
 
 	if (!http_is_token(name))

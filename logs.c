@@ -61,7 +61,7 @@ static size_t problem_size;
 
 static void prepare(void)
 {
-	static const char *const names[LOGS_STREAMS] = {"stdout", "stderr", "stderr"};
+	static const char names[LOGS_STREAMS][8] = {"stdout", "stderr", "stderr"};
 
 	for (int i = 0; i < 2; i++)
 		sinks[i] = (struct sink){.fd = STDOUT_FILENO + i,

@@ -62,7 +62,7 @@ static void say_ambiguous(const struct scan *s, const char *word, size_t length)
 	size_t used = format_text(text, sizeof(text),
 		"%s: option '%s' is ambiguous; possibilities:", s->argv[0], word);
 
-	for (const struct scan_long *o = s->longs; o->name; o++)
+	for (const struct scan_long *o = s->longs; *o->name; o++)
 		if (strncmp(o->name, word + 2, length) == 0)
 			used += format_text(text + used, sizeof(text) - used, " '--%s'", o->name);
 	(void)format_text(text + used, sizeof(text) - used, "\n");
@@ -76,7 +76,7 @@ static int scan_long(struct scan *s, char *word)
 	const struct scan_long *match = NULL;
 	int matches = 0;
 
-	for (const struct scan_long *o = s->longs; o->name; o++) {
+	for (const struct scan_long *o = s->longs; *o->name; o++) {
 		if (strncmp(o->name, word + 2, length) != 0)
 			continue;
 		match = o;

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 struct scan_long {
-	const char *name;
+	char name[15];
 	char letter; /* of the short option that is the same; shorts says whether it takes an
 			argument */
 };
@@ -22,7 +22,7 @@ struct scan_long {
 struct scan {
 	char **argv;
 	const char *shorts;            /* as for getopt() */
-	const struct scan_long *longs; /* ends with a NULL name */
+	const struct scan_long *longs; /* ends with an empty name */
 	int next;       /* the word to look at next; at the end, the program's name */
 	char *cluster;  /* the rest of "-abc", or NULL */
 	char *argument; /* of the option just returned */

@@ -24,7 +24,7 @@
 #include "privs.h"
 #include "shim.h"
 
-static const char *const names[] = {
+static const char names[][20] = {
 	[SEAL_CLIENT] = "client",
 	[SEAL_SERVER] = "health server",
 	[SEAL_DRAIN] = "drain watcher",

@@ -225,7 +225,7 @@ static enum phase (*const entries[PHASES])(struct life *life) = {
 /* Why it is not ready, for /readyz; NULL: it is. */
 static const char *unready_reason(struct life *life)
 {
-	static const char *const reasons[PHASES] = {
+	static const char reasons[PHASES][28] = {
 		[WAITING] = "waiting for dependencies",
 		[PREPARING] = "pre-start running",
 		[STARTING] = "post-start running",
@@ -240,7 +240,7 @@ static const char *unready_reason(struct life *life)
 		return "waiting for READY=1";
 	if (life->phase == RUNNING && !notify_is_ready())
 		return "the app is stopping";
-	return reasons[life->phase];
+	return *reasons[life->phase] ? reasons[life->phase] : NULL;
 }
 
 /* Tells the health server and the ready file how things stand. */

@@ -40,7 +40,7 @@ enum {
 
 const char *spawn_stage_name(enum spawn_stage stage)
 {
-	static const char *const names[] = {
+	static const char names[][20] = {
 		[SPAWN_DONE] = "done",
 		[SPAWN_FORK] = "fork",
 		[SPAWN_PRIVS] = "give privileges to",
@@ -132,7 +132,7 @@ static int execute(char **argv, char **environment)
 			continue;
 		size_t length = strlen(candidate);
 		candidate[length] = '/';
-		strcpy(candidate + length + 1, name);
+		memcpy(candidate + length + 1, name, strlen(name) + 1);
 		execute_path(candidate, argv, environment);
 		if (errno == EACCES)
 			denied = true;

@@ -248,8 +248,7 @@ bool target_is_hook_url(const char *text)
 
 bool target_is_method(const char *text)
 {
-	static const char *const methods[] = {
-		"GET ", "HEAD ", "POST ", "PUT ", "PATCH ", "DELETE "};
+	static const char methods[][8] = {"GET ", "HEAD ", "POST ", "PUT ", "PATCH ", "DELETE "};
 	struct span rest = span_of(text);
 
 	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)

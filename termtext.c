@@ -47,7 +47,7 @@ static void put_text(struct out *o, const char *text)
 /* "64 MiB", "1.5 GiB". */
 static void put_limit(struct out *o, const char *before, long long bytes, const char *after)
 {
-	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
+	static const char units[][8] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
 	size_t unit = 0;
 	long long tenths = 0;
 

@@ -57,7 +57,7 @@ static const struct option dumb_init_longs[] = {{"help", 0, NULL, 'h'},
 	{"single-child", 0, NULL, 'c'}, {"rewrite", 1, NULL, 'r'}, {"verbose", 0, NULL, 'v'},
 	{"version", 0, NULL, 'V'}, {NULL, 0, NULL, 0}};
 static const struct scan_long our_longs[] = {{"help", 'h'}, {"single-child", 'c'}, {"rewrite", 'r'},
-	{"verbose", 'v'}, {"version", 'V'}, {NULL, 0}};
+	{"verbose", 'v'}, {"version", 'V'}, {"", 0}};
 
 /* The same letters, arguments and end as glibc, up to the first bad option. */
 static void compare(struct line *line, const char *shorts, bool has_longs)
