@@ -28,6 +28,47 @@
 
 enum { LINE_MAX_BYTES = 1024, SLACK = 4 };
 
+#define OWN_PHRASES(X, of)                                                                         \
+	X(of, NOTE_SPAWNED, LEVEL_INFO, "app started: %s, pid %1")                                 \
+	X(of, NOTE_SIGNAL, LEVEL_DEBUG, "received %n")                                             \
+	X(of, NOTE_REAPED_EXITED, LEVEL_DEBUG, "process %1 exited with %2")                        \
+	X(of, NOTE_REAPED_KILLED, LEVEL_DEBUG, "process %1 was killed by %m")                      \
+	X(of, NOTE_ORPHAN_REAPED, LEVEL_WARN, "reaped orphan process %1")                          \
+	X(of, NOTE_NONE_TO_REAP, LEVEL_TRACE, "nothing more to reap")                              \
+	X(of, NOTE_NO_CHILD, LEVEL_TRACE, "no process is left")                                    \
+	X(of, NOTE_APP_EXITED, LEVEL_INFO, "app exited with %1 after %t")                          \
+	X(of, NOTE_APP_KILLED, LEVEL_INFO, "app was killed by %n (%g)%c after %t")                 \
+	X(of, NOTE_LEAVING, LEVEL_INFO, "exiting with %1 after %t")                                \
+	X(of, NOTE_FORWARDED, LEVEL_DEBUG, "passed on %n")                                         \
+	X(of, NOTE_FORWARD_GONE, LEVEL_DEBUG, "%n was not passed on: the app has ended")           \
+	X(of, NOTE_FORWARD_FAILED, LEVEL_WARN, "cannot pass on %n: %f%s")                          \
+	X(of, NOTE_REWRITTEN, LEVEL_DEBUG, "%n is rewritten to %m")                                \
+	X(of, NOTE_DROPPED, LEVEL_DEBUG, "%n is dropped")                                          \
+	X(of, NOTE_SUBREAPER, LEVEL_INFO, "registered as child subreaper")                         \
+	X(of, NOTE_SUBREAPER_FAILED, LEVEL_WARN, "cannot register as child subreaper: %e")         \
+	X(of, NOTE_NOT_INIT, LEVEL_WARN,                                                           \
+		"neither PID 1 nor a child subreaper, so orphaned processes will "                 \
+		"not be reaped; run shim as PID 1 or with -s")                                     \
+	X(of, NOTE_SETSID, LEVEL_DEBUG, "app leads its own session")                               \
+	X(of, NOTE_DETACHED_LEADER, LEVEL_DEBUG,                                                   \
+		"gave up the terminal; the SIGHUP and SIGCONT that come of it "                    \
+		"are not passed on")                                                               \
+	X(of, NOTE_DETACHED, LEVEL_DEBUG, "gave up the terminal")                                  \
+	X(of, NOTE_DETACH_FAILED, LEVEL_DEBUG, "no terminal to give up: %e")                       \
+	X(of, NOTE_ATTACH_FAILED, LEVEL_DEBUG, "no terminal for the app: %e")                      \
+	X(of, NOTE_FOREGROUND_FAILED, LEVEL_WARN, "cannot hand the terminal over to the app: %e")  \
+	X(of, NOTE_HANDOFF_SIGNAL, LEVEL_DEBUG,                                                    \
+		"%n comes of giving up the terminal and is not passed on")                         \
+	X(of, NOTE_SUSPENDING, LEVEL_DEBUG, "stopping with the app")                               \
+	X(of, NOTE_LIFECYCLE, LEVEL_INFO, "after %t: %s")                                          \
+	X(of, NOTE_LEFT_BEHIND, LEVEL_WARN, "killed as the container ends: %s")                    \
+	X(of, NOTE_OUT_OF_TIME, LEVEL_WARN, "the grace period is over, killing %s")
+
+static const struct own_words {
+	char silence;
+	OWN_PHRASES(PHRASE_ROOM, )
+} own_words = {'\0', OWN_PHRASES(PHRASE_WORDS, )};
+static const struct phrase own_phrases[NOTES] = {OWN_PHRASES(PHRASE_AT, own_words)};
 static const struct voice own_voice = {
 	.prefix =
 		{
@@ -38,46 +79,8 @@ static const struct voice own_voice = {
 			[LEVEL_TRACE] = "shim: ",
 		},
 	.stdout_from = LEVELS,
-	.phrases =
-		{
-			[NOTE_SPAWNED] = {LEVEL_INFO, "app started: %s, pid %1"},
-			[NOTE_SIGNAL] = {LEVEL_DEBUG, "received %n"},
-			[NOTE_REAPED_EXITED] = {LEVEL_DEBUG, "process %1 exited with %2"},
-			[NOTE_REAPED_KILLED] = {LEVEL_DEBUG, "process %1 was killed by %m"},
-			[NOTE_ORPHAN_REAPED] = {LEVEL_WARN, "reaped orphan process %1"},
-			[NOTE_NONE_TO_REAP] = {LEVEL_TRACE, "nothing more to reap"},
-			[NOTE_NO_CHILD] = {LEVEL_TRACE, "no process is left"},
-			[NOTE_APP_EXITED] = {LEVEL_INFO, "app exited with %1 after %t"},
-			[NOTE_APP_KILLED] = {LEVEL_INFO, "app was killed by %n (%g)%c after %t"},
-			[NOTE_LEAVING] = {LEVEL_INFO, "exiting with %1 after %t"},
-			[NOTE_FORWARDED] = {LEVEL_DEBUG, "passed on %n"},
-			[NOTE_FORWARD_GONE] = {LEVEL_DEBUG,
-				"%n was not passed on: the app has ended"},
-			[NOTE_FORWARD_FAILED] = {LEVEL_WARN, "cannot pass on %n: %f%s"},
-			[NOTE_REWRITTEN] = {LEVEL_DEBUG, "%n is rewritten to %m"},
-			[NOTE_DROPPED] = {LEVEL_DEBUG, "%n is dropped"},
-			[NOTE_SUBREAPER] = {LEVEL_INFO, "registered as child subreaper"},
-			[NOTE_SUBREAPER_FAILED] = {LEVEL_WARN,
-				"cannot register as child subreaper: %e"},
-			[NOTE_NOT_INIT] = {LEVEL_WARN,
-				"neither PID 1 nor a child subreaper, so orphaned processes "
-				"will not be reaped; run shim as PID 1 or with -s"},
-			[NOTE_SETSID] = {LEVEL_DEBUG, "app leads its own session"},
-			[NOTE_DETACHED_LEADER] = {LEVEL_DEBUG,
-				"gave up the terminal; the SIGHUP and SIGCONT that "
-				"come of it are not passed on"},
-			[NOTE_DETACHED] = {LEVEL_DEBUG, "gave up the terminal"},
-			[NOTE_DETACH_FAILED] = {LEVEL_DEBUG, "no terminal to give up: %e"},
-			[NOTE_ATTACH_FAILED] = {LEVEL_DEBUG, "no terminal for the app: %e"},
-			[NOTE_FOREGROUND_FAILED] = {LEVEL_WARN,
-				"cannot hand the terminal over to the app: %e"},
-			[NOTE_HANDOFF_SIGNAL] = {LEVEL_DEBUG,
-				"%n comes of giving up the terminal and is not passed on"},
-			[NOTE_SUSPENDING] = {LEVEL_DEBUG, "stopping with the app"},
-			[NOTE_LIFECYCLE] = {LEVEL_INFO, "after %t: %s"},
-			[NOTE_LEFT_BEHIND] = {LEVEL_WARN, "killed as the container ends: %s"},
-			[NOTE_OUT_OF_TIME] = {LEVEL_WARN, "the grace period is over, killing %s"},
-		},
+	.phrases = own_phrases,
+	.words = (const char *)&own_words,
 };
 
 static struct {
@@ -259,7 +262,7 @@ static void begin_line(struct line *line, enum level level)
 	const char *prefix = state.voice->prefix[level];
 
 	line->length = 0;
-	if (prefix && !state.is_json)
+	if (!state.is_json)
 		add_words(line, prefix, 0, 0, NULL);
 }
 
@@ -306,10 +309,10 @@ void log_note(enum note note, long a, long b, const char *s)
 	int saved_errno = errno;
 	struct line line;
 
-	if (!phrase->words || !log_prints(phrase->level))
+	if (!phrase->at || !log_prints(phrase->level))
 		return;
 	begin_line(&line, phrase->level);
-	add_words(&line, phrase->words, a, b, s);
+	add_words(&line, state.voice->words + phrase->at, a, b, s);
 	if (state.voice == &own_voice) /* peers' words have line breaks of their own */
 		make_harmless(&line);
 	end_line(&line, phrase->level);

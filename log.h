@@ -8,6 +8,8 @@
 #ifndef LOG_H
 #define LOG_H
 
+#include <stddef.h>
+
 #include "shim.h"
 
 enum level { LEVEL_FATAL, LEVEL_WARN, LEVEL_INFO, LEVEL_DEBUG, LEVEL_TRACE, LEVELS };
@@ -65,16 +67,24 @@ enum note {
  * and %m signal b, %e is the text of errno a, %f that of errno b, %c is ", core dumped" when b is
  * not 0, %t how long ago log_init() was, %p the writer's own pid, %% a percent sign. */
 struct phrase {
-	enum level level;
-	const char *words; /* NULL: silence; may hold line breaks */
+	unsigned char level;
+	unsigned short at; /* where its words begin; 0: silence. They may hold line breaks */
 };
 
 /* How one personality speaks. */
 struct voice {
-	const char *prefix[LEVELS]; /* NULL: ""; %p and %t may be in it */
-	enum level stdout_from;     /* levels from this one on go to stdout; LEVELS: none */
-	struct phrase phrases[NOTES];
+	char prefix[LEVELS][24];      /* %p and %t may be in it */
+	enum level stdout_from;       /* levels from this one on go to stdout; LEVELS: none */
+	const struct phrase *phrases; /* NOTES of them */
+	const char *words;            /* of all of them */
 };
+
+/* A voice's phrases are one list of X(of, note, level, words): here are the three X that make
+ * struct own_words, its content and own_phrases of it. A pointer to each phrase would have to be
+ * relocated at every start, in memory of every container's own. */
+#define PHRASE_ROOM(of, note, level, words)  char note##_words[sizeof(words)];
+#define PHRASE_WORDS(of, note, level, words) words,
+#define PHRASE_AT(of, note, level, words)    [note] = {level, offsetof(struct of, note##_words)},
 
 /* voice NULL: shim's own. level: the last one that is printed. */
 void log_init(const struct voice *voice, enum level level);

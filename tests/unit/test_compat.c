@@ -530,8 +530,8 @@ START_TEST(voices)
 
 		ck_assert_ptr_nonnull(voice);
 		for (int level = 0; level < LEVELS; level++)
-			ck_assert_ptr_nonnull(voice->prefix[level]);
-		ck_assert_ptr_nonnull(voice->phrases[NOTE_EXEC_FAILED].words);
+			ck_assert_int_ne(*voice->prefix[level], '\0');
+		ck_assert_uint_ne(voice->phrases[NOTE_EXEC_FAILED].at, 0);
 		ck_assert_int_eq(voice->phrases[NOTE_EXEC_FAILED].level, LEVEL_FATAL);
 	}
 }

@@ -192,17 +192,23 @@ START_TEST(every_note)
 }
 END_TEST
 
+#define TEST_PHRASES(X, of)                                                                        \
+	X(of, NOTE_SPAWNED, LEVEL_WARN, "%1 %2 %s %g %n %m %e %f %c %% %")                         \
+	X(of, NOTE_SIGNAL, LEVEL_WARN, "one\ntwo\nthree")                                          \
+	X(of, NOTE_FORK_FAILED, LEVEL_FATAL, "%p")                                                 \
+	X(of, NOTE_SETSID, LEVEL_INFO, "to stdout")                                                \
+	X(of, NOTE_DETACHED, LEVEL_DEBUG, "no prefix")
+
+static const struct test_words {
+	char silence;
+	TEST_PHRASES(PHRASE_ROOM, )
+} test_words = {'\0', TEST_PHRASES(PHRASE_WORDS, )};
+static const struct phrase test_phrases[NOTES] = {TEST_PHRASES(PHRASE_AT, test_words)};
 static const struct voice test_voice = {
 	.prefix = {[LEVEL_FATAL] = "[%p] ", [LEVEL_WARN] = "W ", [LEVEL_INFO] = "I "},
 	.stdout_from = LEVEL_INFO,
-	.phrases =
-		{
-			[NOTE_SPAWNED] = {LEVEL_WARN, "%1 %2 %s %g %n %m %e %f %c %% %"},
-			[NOTE_SIGNAL] = {LEVEL_WARN, "one\ntwo\nthree"},
-			[NOTE_FORK_FAILED] = {LEVEL_FATAL, "%p"},
-			[NOTE_SETSID] = {LEVEL_INFO, "to stdout"},
-			[NOTE_DETACHED] = {LEVEL_DEBUG, "no prefix"},
-		},
+	.phrases = test_phrases,
+	.words = (const char *)&test_words,
 };
 
 START_TEST(voice_items)
