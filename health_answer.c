@@ -163,7 +163,8 @@ static void put_start(struct out *out, const struct status *s, int64_t now_ns)
 		out_format(out, ",\"startedAt\":null,\"uptimeSeconds\":null");
 		return;
 	}
-	*strchr(format_time(s->started_wall_ns, started), '.') = '\0'; /* to the second */
+	format_time(s->started_wall_ns, started);
+	started[sizeof "2026-11-26T17:45:42" - 1] = '\0'; /* to the second */
 	out_format(out, ",\"startedAt\":\"%sZ\",\"uptimeSeconds\":%lld.%03lld", started,
 		(long long)(up_ms / 1000), (long long)(up_ms % 1000));
 }

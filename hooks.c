@@ -30,18 +30,17 @@ struct list {
 	struct step *steps;
 	size_t count;
 	size_t current;
-	bool is_busy;
-	bool is_cut; /* what is left is skipped */
-	pid_t pid;   /* 0: a pause */
 	int64_t started_ns;
-	int64_t limit_ns; /* when pressure grows, or the pause is over; absolute */
-	int64_t end_ns;   /* for the whole list; < 0: none */
-	enum pressure pressure;
+	int64_t limit_ns;      /* when pressure grows, or the pause is over; absolute */
+	int64_t end_ns;        /* for the whole list; < 0: none */
 	const char *why_ended; /* "timed out", "the app ended"; NULL while at ease */
-
-	pid_t reader;                 /* of what a command prints; 0: none (any more) */
-	bool has_ended;               /* the command has, the reader has not */
-	int status;                   /* what it ended with */
+	enum pressure pressure;
+	pid_t pid;      /* 0: a pause */
+	pid_t reader;   /* of what a command prints; 0: none (any more) */
+	int status;     /* what the command ended with */
+	bool has_ended; /* the command has, the reader has not */
+	bool is_busy;
+	bool is_cut;                  /* what is left is skipped */
 	char said[STEP_OUTCOME_SIZE]; /* its last line */
 };
 
