@@ -230,6 +230,8 @@ static bool goes_on(struct fold *fold, struct line line)
 		if (is_traceback(fold, line))
 			return true;
 		break;
+	case FOLD_MESSAGE: /* whatever the message, until a frame; a trace may have been left out */
+		return is_frame(fold, line) || !fold->after_blank;
 	case FOLD_RUBY:
 		if (!fold->after_blank && is_ruby_place(line))
 			return true;
@@ -266,8 +268,12 @@ static void begin(struct fold *fold, struct line line)
 		return;
 	if (begins(line, "  File \"")) /* a syntax error has no header */
 		fold->shape = FOLD_PYTHON;
-	else if (begins(line, "Exception i")) /* "in thread …", "ignored in: …" */
+	else if (begins(line, "Exception in thread \"")) /* Java's */
+		fold->shape = FOLD_MESSAGE;
+	else if (begins(line, "Exception i")) /* "in thread …", "ignored in: …": Python's */
 		fold->shape = FOLD_EXCEPTION;
+	else if (begins(line, "Unhandled exception. ")) /* .NET's */
+		fold->shape = FOLD_MESSAGE;
 	else if (is_go_head(line))
 		fold->shape = FOLD_GO;
 	else if (is_goroutine(line))
@@ -281,7 +287,7 @@ enum fold_verdict fold_line(struct fold *fold, const char *text, size_t length)
 	struct line line = {text, text + length};
 
 	/* Most lines can be no part of any: only these can begin one. */
-	if (fold->shape == FOLD_PLAIN && length && !strchr(" \t-/[CETSfgnpr", *text))
+	if (fold->shape == FOLD_PLAIN && length && !strchr(" \t-/[CETSUfgnpr", *text))
 		return FOLD_NEW;
 	if (length == 0 && fold->shape != FOLD_PLAIN) {
 		fold->after_blank = true;

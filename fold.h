@@ -13,6 +13,7 @@
 enum fold_shape {
 	FOLD_PLAIN, /* any line: a frame may follow */
 	FOLD_EXCEPTION,
+	FOLD_MESSAGE, /* of an exception, before its first frame */
 	FOLD_FRAMES,
 	FOLD_RUBY,
 	FOLD_NODE_SOURCE,

@@ -271,6 +271,8 @@ START_TEST(java)
 		    "\t[CIRCULAR REFERENCE:java.lang.X]\n-\nplain\n-\nCaused by nothing\n-\n\n-\n"
 		    "  indented\n");
 	check_folds("E\n\tat x\n-\n\n-\nF\n\tat y\n-\n\n-\n\n-\nG\n");
+	check_folds("Exception in thread \"main\" X: one\ntwo\n\n\tat T.a(T.java:2)\n-\nlog\n");
+	check_folds("Exception in thread \"t\" X: no frames\n-\n\n-\nlog\n-\nlog\n");
 }
 END_TEST
 
@@ -337,6 +339,8 @@ START_TEST(dotnet_and_ruby)
 		    "   --- End of inner exception stack trace ---\n"
 		    "   at Program.Main(String[] args)\n"
 		    "--- End of stack trace from previous location ---\n   at X.Y()\n-\nlog\n");
+	check_folds(
+		"Unhandled exception. X: one\ntwo\n   at X.Y()\n-\nlog\n-\nUnhandled\n-\nlog\n");
 	check_folds("x.rb:5:in `rescue in f': second (RuntimeError)\n\tfrom x.rb:2:in `f'\n"
 		    "\tfrom x.rb:9:in `<main>'\nx.rb:3:in `f': first (ArgumentError)\n"
 		    "\tfrom x.rb:9:in `<main>'\n-\nlog\n-\n  from here on\n");
