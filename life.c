@@ -118,8 +118,9 @@ enum phase life_run_out_of_time(struct life *life, const struct event *event)
 			outcome_status(&life->o, &life->facts, life->sent_stop_signal);
 	(void)procs_names(life->facts.survivors, sizeof life->facts.survivors);
 	termlog_write(&life->facts, false);
+	/* No name: a hook of shim's, or there is no /proc to read. */
 	log_note(NOTE_OUT_OF_TIME, (long)((clock_now_ns() - life->facts.stop_ns) / NS_PER_MS), 0,
-		life->facts.survivors);
+		life->facts.survivors[0] != '\0' ? life->facts.survivors : "what is left");
 	forward_kill();
 	return DONE;
 }

@@ -44,7 +44,7 @@ static int descriptor = -1;
 static void complain(const char *what, int error)
 {
 	if (!file.complained)
-		log_at(LEVEL_INFO, "termination message: %s: %s", what, error_text(error));
+		log_at(LEVEL_WARN, "termination message: %s: %s", what, error_text(error));
 	file.complained = true;
 }
 
@@ -86,7 +86,7 @@ void termlog_open(const struct options *o)
 	descriptor = open_file(path, named);
 	if (descriptor < 0) {
 		/* Outside of Kubernetes there is no such file, and that is not worth a word. */
-		enum level level = !named && errno == ENOENT ? LEVEL_DEBUG : LEVEL_INFO;
+		enum level level = !named && errno == ENOENT ? LEVEL_DEBUG : LEVEL_WARN;
 		if (log_prints(level))
 			log_at(level, "no termination message: %s: %s", path,
 				errno == EINVAL ? "not a regular file" : error_text(errno));

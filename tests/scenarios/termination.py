@@ -117,6 +117,17 @@ def p32_budget_spent(case):
     check(re.search(r"\d(\.\d)?s", got), f"seconds: {got!r}")
 
 
+@scenario(modes=NAMED)
+def budget_spent_when_no_process_is_left_to_name(case):
+    """Only a hook of shim's is left: the line says so, and does not end in nothing."""
+    hook = "sh -c 'trap \"\" TERM; echo hook up >&2; while :; do sleep 0.1; done'"
+    init = case.start(["exit", "7"], opts=["--post-stop", hook, "--grace", "1s"])
+    init.line("hook up", where="err")
+    init.signal(TERM)
+    equal(init.wait(), 7)
+    check(re.search("the grace period is over, killing .", init.err), init.err)
+
+
 @scenario()
 def the_dead_are_no_survivors(case):
     """A zombie that the app has not waited for is not said to be still alive."""
@@ -242,7 +253,8 @@ def p29_odd_files(case):
         init = case.run(["exit", "7"], opts=["--termination-log", case.path(log)], timeout=5)
         equal(init.status, 7, log)
         equal(init.out, "", log)
-        check(len(init.err.splitlines()) <= 1, init.err)
+        equal(len(init.err.splitlines()), 1, init.err)
+        check(re.search(f"warning: no termination message: .*{log}: .", init.err), init.err)
     equal(read(target), "untouched")
     reader = os.open(case.path("fifo"), os.O_RDONLY | os.O_NONBLOCK)
     equal(
