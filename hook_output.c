@@ -15,10 +15,17 @@
 #include "format.h"
 #include "workers.h"
 
-enum { WHOLE = 4096 }; /* PIPE_BUF: such a write is never torn by another's */
+enum {
+	WHOLE = 4096,   /* PIPE_BUF: such a write is never torn by another's */
+	KIND_SIZE = 16, /* "post-start: " */
+};
 
 struct reader {
 	int source, sink;
+	const char *kind; /* stands before each line; NULL: nothing does */
+	bool is_within;   /* the line that is being written has begun */
+	size_t out_length;
+	char out[WHOLE];
 	char text[WHOLE];
 	size_t line_length;
 	char line[WORKERS_REASON];
@@ -64,8 +71,56 @@ static void note_last(struct reader *r, const char *text, size_t length, char *l
 	}
 }
 
-/* Bytes in are bytes out. A part of a line waits for the rest only while there is more to read:
- * shim writes to the same log. */
+static bool flush(struct reader *r)
+{
+	size_t length = r->out_length;
+
+	r->out_length = 0;
+	return write_all(r->sink, r->out, length);
+}
+
+static bool put(struct reader *r, const char *text, size_t length)
+{
+	if (length > sizeof r->out - r->out_length && !flush(r))
+		return false;
+	if (length > sizeof r->out)
+		return write_all(r->sink, text, length);
+	memcpy(r->out + r->out_length, text, length);
+	r->out_length += length;
+	return true;
+}
+
+/* Whose line it is stands before it, but for JSON, which a collector of logs could not read then.
+ */
+static bool put_line(struct reader *r, const char *text, size_t length)
+{
+	bool is_named = r->kind && !r->is_within && *text != '{';
+
+	r->is_within = text[length - 1] != '\n';
+	/* One that no longer fits begins in a write of its own. */
+	if (length + KIND_SIZE > sizeof r->out - r->out_length && !flush(r))
+		return false;
+	if (is_named && !(put(r, r->kind, strlen(r->kind)) && put(r, ": ", 2)))
+		return false;
+	return put(r, text, length);
+}
+
+static bool put_lines(struct reader *r, const char *text, size_t length)
+{
+	while (length) {
+		const char *newline = memchr(text, '\n', length);
+		size_t part = newline ? (size_t)(newline - text) + 1 : length;
+
+		if (!put_line(r, text, part))
+			return false;
+		text += part;
+		length -= part;
+	}
+	return flush(r);
+}
+
+/* A part of a line waits for the rest only while there is more to read: shim writes to the same
+ * log. */
 static int read_in_worker(void *context, char *reason, size_t size)
 {
 	struct reader *r = context;
@@ -80,12 +135,12 @@ static int read_in_worker(void *context, char *reason, size_t size)
 		if (length == sizeof r->text && newline && poll(&more, 1, 0) > 0)
 			ready = (size_t)(newline - r->text) + 1;
 		note_last(r, r->text + held, (size_t)n, reason, size);
-		if (!write_all(r->sink, r->text, ready))
+		if (!put_lines(r, r->text, ready))
 			return EXIT_FAILURE;
 		held = length - ready;
 		memmove(r->text, r->text + ready, held);
 	}
-	(void)write_all(r->sink, r->text, held);
+	(void)put_lines(r, r->text, held);
 	note_last(r, "\n", 1, reason, size);
 	return EXIT_SUCCESS;
 }
@@ -100,7 +155,7 @@ static pid_t *find(pid_t pid)
 	return NULL;
 }
 
-pid_t hook_output_start(int *end)
+pid_t hook_output_start(const char *kind, int *end)
 {
 	static struct reader reader; /* the child's copy is what is used */
 	pid_t *place = find(0);
@@ -109,7 +164,8 @@ pid_t hook_output_start(int *end)
 	*end = logging_hook_errors();
 	if (!place || (!*end && isatty(STDERR_FILENO)) || pipe2(fds, O_CLOEXEC) < 0)
 		return 0;
-	(void)fchmod(fds[1], 0666); /* for /dev/stderr opened by another user */
+	(void)fchmod(fds[1], 0666);       /* for /dev/stderr opened by another user */
+	reader.kind = *end ? NULL : kind; /* folded records are not to be spoiled */
 	reader.source = fds[0];
 	reader.sink = *end ? *end : STDERR_FILENO;
 	struct work work = {

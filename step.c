@@ -190,7 +190,7 @@ static pid_t start_command(const struct step *step, const char *list, pid_t *rea
 	};
 
 	(void)format_text(variables[0], sizeof *variables, "SHIM_HOOK=%s", list);
-	*reader = hook_output_start(&s.errors);
+	*reader = hook_output_start(list, &s.errors);
 	int failed = spawn_run(&s);
 	if (*reader)
 		(void)close(s.errors);

@@ -261,7 +261,9 @@ class Init:
         return True
 
     def text(self, name):
-        return self.buffers.get(name, b"").decode(errors="replace").replace("\r", "")
+        """Without the hook's kind before each line of its output: it is in buffers[name], for those who ask."""
+        text = self.buffers.get(name, b"").decode(errors="replace").replace("\r", "")
+        return re.sub("^(pre|post)-(start|stop): ", "", text, flags=re.M)
 
     @property
     def out(self):

@@ -168,7 +168,7 @@ def p11_clean_place(case):
 @scenario()
 def p64_output_is_on_stderr(case):
     """Both streams of a hook are in the log, whole, before shim's word on it, and the app's stdout
-    has none of it; what it said last is in the termination message."""
+    has none of it; each line says whose it is, and the last is in the termination message."""
     for kind in KINDS:
         log = case.path("message")
         hook = "sh -c 'echo to out; echo to err >&2; exit 3'"
@@ -179,6 +179,8 @@ def p64_output_is_on_stderr(case):
         equal(init.wait(), 3 if "start" in kind else 6)
         for line in ("^to out$", "^to err$", rf"{kind} hook .* failed after .*: exit 3$"):
             check(re.search(line, init.err, re.M), line, init.err)
+        for line in ("to out", "to err"):
+            check(f"{kind}: {line}\n".encode() in init.buffers["err"], init.err)
         check(init.err.index("to err\n") < init.err.index(" failed after "), init.err)
         check("to " not in init.out, init.out)
         check(f"{kind} {hook} failed: exit 3: to err" in read(log), read(log))
@@ -214,6 +216,20 @@ def p64_what_a_hook_left_behind_says(case):
     init.signal(TERM)
     equal(init.wait(), 6)
     check("got 15\nflushed\n" in init.err, init.err)
+
+
+@scenario(modes=NAMED)
+def p64_whose_line_it_is(case):
+    """One name for each line, also where it comes in parts or is longer than a pipe takes at once; none
+    before JSON; nothing else is changed."""
+    said = b'a\n\n  b\n{"c":1}\n' + b"x" * 9000 + b"\n\0\xff\nlast"
+    with open(case.path("said"), "wb") as f:
+        f.write(said)
+    hook = f"sh -c 'printf par; sleep 0.2; echo ts; cat {case.path('said')}'"
+    init = case.run(["exit", "0"], opts=["--pre-start", hook])
+    equal(init.status, 0)
+    lines = [line if line.startswith(b"{") else b"pre-start: " + line for line in said.split(b"\n")]
+    equal(bytes(init.buffers["err"]), b"\n".join([b"pre-start: parts", *lines]))
 
 
 @scenario(modes=NAMED, limit=30)
