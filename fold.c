@@ -268,12 +268,11 @@ static void begin(struct fold *fold, struct line line)
 		return;
 	if (begins(line, "  File \"")) /* a syntax error has no header */
 		fold->shape = FOLD_PYTHON;
-	else if (begins(line, "Exception in thread \"")) /* Java's */
+	else if (begins(line, "Exception in thread \"") || /* Java's */
+		 begins(line, "Unhandled exception. "))    /* .NET's */
 		fold->shape = FOLD_MESSAGE;
 	else if (begins(line, "Exception i")) /* "in thread …", "ignored in: …": Python's */
 		fold->shape = FOLD_EXCEPTION;
-	else if (begins(line, "Unhandled exception. ")) /* .NET's */
-		fold->shape = FOLD_MESSAGE;
 	else if (is_go_head(line))
 		fold->shape = FOLD_GO;
 	else if (is_goroutine(line))

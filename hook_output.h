@@ -1,9 +1,10 @@
 /*
  * hook_output.h - what the command of a hook prints, on its way to the container's log.
  *
- * A child passes it on from a pipe, each line with the kind of the hook before it ("pre-stop: "), and
- * keeps the last one: why the hook failed, most likely. JSON stays as it is. It ends with the hook, or with what that left behind and has the pipe still. A terminal
- * is not taken from a hook. Called by hooks.c.
+ * A child passes it on from a pipe, each line with the kind of the hook before it ("pre-stop: "),
+ * and keeps the last one: why the hook failed, most likely. JSON stays as it is. It ends with the
+ * hook, or with what that left behind and has the pipe still. A terminal is not taken from a hook.
+ * Called by hooks.c.
  */
 #ifndef HOOK_OUTPUT_H
 #define HOOK_OUTPUT_H
