@@ -12,7 +12,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 SOURCES = ("health health_client health_answer health_metrics health_prober status http http_server out "
-           "log util").split()
+           "log util format parse names").split()
 GET = b"GET %s HTTP/1.1\r\nHost: h\r\n\r\n"
 RESET = struct.pack("ii", 1, 0)
 
