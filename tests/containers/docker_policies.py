@@ -68,7 +68,7 @@ def test_unless_stopped_and_out_of_memory(env):
 
 
 def test_hooks_are_in_the_log(env):
-    """docker logs has what every hook said, on stdout or stderr, in the order of life, and all of it on stderr."""
+    """docker logs has what every hook said, on stdout or stderr, in the order of life, whose it is, and all on stderr."""
     hooks = []
     for kind in ("pre-start", "post-start", "pre-stop", "post-stop"):
         hooks += [f"--{kind}", f"sh -c 'echo {kind} says; echo {kind} moans >&2'"]
@@ -77,7 +77,7 @@ def test_hooks_are_in_the_log(env):
     assert container.ended() == 7
     done = env.docker("logs", container.name)
     words = [line for line in done.err.splitlines() if " says" in line or " moans" in line]
-    kinds = [line.split()[0] for line in words]
+    kinds = [line.split(": ")[0] for line in words if line.split(": ")[1].startswith(line.split(": ")[0])]
     assert kinds == [kind for kind in ("pre-start", "post-start", "pre-stop", "post-stop") for _ in (1, 2)], done
     assert "says" not in done.out and "handler done" in done.out, done
 
