@@ -29,7 +29,7 @@ static int terminal = -1;    /* the one whose foreground was handed to the app, 
 static pid_t terminal_group; /* whom it was handed to */
 static bool has_left_directory;
 
-/* The peers tell of a child that ended so, and tini's -e is for its exit code too-> */
+/* The peers tell of a child that ended so, and tini's -e is for its exit code too. */
 static int failed_exec_status(const struct options *o, const struct spawn *s)
 {
 	int status = compat_exec_status(o->personality, s->error);

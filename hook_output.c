@@ -11,8 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "logging.h"
 #include "format.h"
+#include "logging.h"
+#include "util.h"
 #include "workers.h"
 
 enum {
@@ -37,23 +38,9 @@ static pid_t readers[WORKERS_SLOTS]; /* 0: a free place */
 
 /* False when nobody reads it: then the hook is to learn that. What else fails (a full disk) is lost
  * as it would be without us. */
-static bool write_all(int fd, const char *text, size_t length)
+static bool pass_on(const struct reader *r, const char *text, size_t length)
 {
-	while (length) {
-		ssize_t n = write(fd, text, length);
-		if (n < 0 && errno == EAGAIN) { /* somebody has set O_NONBLOCK for all */
-			struct pollfd writable = {.fd = fd, .events = POLLOUT};
-			(void)poll(&writable, 1, -1);
-			continue;
-		}
-		if (n < 0 && errno != EINTR)
-			return errno != EPIPE;
-		if (n > 0) {
-			text += n;
-			length -= (size_t)n;
-		}
-	}
-	return true;
+	return write_all(r->sink, text, length) == 0 || errno != EPIPE;
 }
 
 /* The last line so far goes to where PID 1 sees it. Control characters, and blanks at the
@@ -76,7 +63,7 @@ static bool flush(struct reader *r)
 	size_t length = r->out_length;
 
 	r->out_length = 0;
-	return write_all(r->sink, r->out, length);
+	return pass_on(r, r->out, length);
 }
 
 static bool put(struct reader *r, const char *text, size_t length)
@@ -84,7 +71,7 @@ static bool put(struct reader *r, const char *text, size_t length)
 	if (length > sizeof r->out - r->out_length && !flush(r))
 		return false;
 	if (length > sizeof r->out)
-		return write_all(r->sink, text, length);
+		return pass_on(r, text, length);
 	memcpy(r->out + r->out_length, text, length);
 	r->out_length += length;
 	return true;

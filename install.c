@@ -18,26 +18,12 @@
 #include "format.h"
 #include "log.h"
 #include "names.h"
+#include "util.h"
 
 static int fail(const char *path)
 {
 	log_at(LEVEL_FATAL, "--install: %s: %s", path, error_text(errno));
 	return -1;
-}
-
-static int write_all(int fd, const char *data, size_t length)
-{
-	while (length > 0) {
-		ssize_t written = write(fd, data, length);
-
-		if (written < 0 && errno != EINTR)
-			return -1;
-		if (written > 0) {
-			data += written;
-			length -= (size_t)written;
-		}
-	}
-	return 0;
 }
 
 static int copy_bytes(int from, const char *from_path, int to, const char *to_path)

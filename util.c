@@ -4,6 +4,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -55,6 +56,24 @@ int64_t earlier_ns(int64_t a_ns, int64_t b_ns)
 	if (a_ns < 0 || b_ns < 0)
 		return a_ns < 0 ? b_ns : a_ns;
 	return a_ns < b_ns ? a_ns : b_ns;
+}
+
+int write_all(int fd, const char *data, size_t length)
+{
+	while (length > 0) {
+		ssize_t written = write(fd, data, length);
+
+		if (written < 0 && errno == EAGAIN) {
+			struct pollfd writable = {.fd = fd, .events = POLLOUT};
+			(void)poll(&writable, 1, -1);
+		} else if (written < 0 && errno != EINTR) {
+			return -1;
+		} else if (written > 0) {
+			data += written;
+			length -= (size_t)written;
+		}
+	}
+	return 0;
 }
 
 void take_signal_of(int error)

@@ -22,6 +22,10 @@ int64_t clock_wall_ns(void);
 /* The earlier of two times, of which one below 0 is never. */
 int64_t earlier_ns(int64_t a_ns, int64_t b_ns);
 
+/* Writes all of it, however long that takes, also where somebody has set O_NONBLOCK. 0, or -1 and
+ * errno. */
+int write_all(int fd, const char *data, size_t length);
+
 /* The part after the last slash. */
 const char *base_name(const char *path);
 
